@@ -1,0 +1,1 @@
+"""Foreign files to SpatialImage and back, one plugin a format."""

@@ -1,0 +1,1 @@
+"""In-memory images of other libraries to SpatialImage and back, one file a library."""

@@ -1,0 +1,1 @@
+"""How pixels are reached: each module is one kind of PixelSource."""

@@ -1,0 +1,1 @@
+"""Conformance suites that an implementation passes by subclassing. NumPy and pytest only."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import isfinite
 from typing import Literal
 
@@ -107,15 +108,20 @@ _ABBREVIATIONS = {
     "d": "day",
 }
 
+_AMBIGUOUS = frozenset({"Mm", "Ms", "Pm"})
+
 
 def unit_name(text: str) -> str | None:
     """The UDUNITS-2 full name of a length or time unit, or ``None`` if the word is not known.
 
     Accepts full names, British spellings, plurals and the usual abbreviations
-    ("mm", "µm", "microns", "millimetres", "sec").
+    ("mm", "µm", "microns", "millimetres", "sec"), in any case but for "Mm", "Ms" and "Pm": these
+    are mega- and peta- by the letter, milli- and pico- by habit, and so not known.
     """
     known = LENGTH_UNITS.keys() | TIME_UNITS.keys()
     word = text.strip()
+    if word in _AMBIGUOUS:
+        return None
     for candidate in (word, word.lower()):
         if candidate in known:
             return candidate
@@ -132,11 +138,13 @@ def unit_name(text: str) -> str | None:
 def unit_factor(unit: str, wanted: str) -> float:
     """By what a number in ``unit`` is multiplied to be in ``wanted`` (both full names).
 
+    The float nearest to the true ratio: a power of ten where both are decimal multiples.
     Raises ``ValueError`` if one of them is unknown or if one is a length and the other a time.
     """
     for table in (LENGTH_UNITS, TIME_UNITS):
         if unit in table and wanted in table:
-            return table[unit] / table[wanted]
+            # A quotient of the decimals as written: 1e-3 / 1e-6 in floats is 1000.0000000000001.
+            return float(Fraction(repr(table[unit])) / Fraction(repr(table[wanted])))
     raise ValueError(f"cannot convert {unit!r} to {wanted!r}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,3 +30,11 @@ def warning(code: str, message: str, *where: str | int) -> Finding:
 def note(code: str, message: str, *where: str | int) -> Finding:
     """A finding that is only worth knowing."""
     return Finding("note", code, where, message)
+
+
+Report = Callable[[Finding], None]
+"""Where a finding goes that shows up while pixels are read."""
+
+
+def ignore_finding(_finding: Finding) -> None:
+    """Drop a finding: for callers who only want pixels."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spconvert.model.axes import Axis, ChannelInfo
+from spconvert.model.finding import Report, ignore_finding
 from spconvert.model.geometry import Geometry
 from spconvert.model.region import Region, Shape
 
@@ -64,13 +65,15 @@ class PixelSource(Protocol):
 class SequentialSource(PixelSource, Protocol):
     """A source that can only be decoded front to back, such as a gzip stream."""
 
-    def scan(self, regions: Iterable[Region]) -> Iterator[NDArray[Any]]:
+    def scan(
+        self, regions: Iterable[Region], report: Report = ignore_finding
+    ) -> Iterator[NDArray[Any]]:
         """The values of each region in turn, in one pass over the file.
 
         Each region is one run of the file in ``storage_order``, and they come front to back
         (see ``model.region.slabs``). The whole file is read once the iterator is exhausted,
-        trailing checks (checksums, surplus data) included. A yielded array may be overwritten
-        when the next one is asked for.
+        trailing checks (checksums, surplus data) included; what is tolerated goes to ``report``.
+        Each array is the caller's to keep. Raises as ``read`` does.
         """
         ...
 

@@ -79,7 +79,10 @@ class Region:
         """The coarser samples whose windows touch the box (start down, stop up)."""
         return Region(
             tuple(a // f for a, f in zip(self.start, factors, strict=True)),
-            tuple(-(-b // f) for b, f in zip(self.stop, factors, strict=True)),
+            tuple(
+                -(-b // f) if b > a else a // f
+                for a, b, f in zip(self.start, self.stop, factors, strict=True)
+            ),
         )
 
     def refined(self, factors: Sequence[int], within: Sequence[int]) -> Region:
@@ -135,7 +138,7 @@ def slabs(
     """
     order = tuple(range(len(shape))) if order is None else tuple(order)
     align = (1,) * len(shape) if align is None else tuple(align)
-    step = list(shape)
+    step = [max(1, n) for n in shape]
     for position, axis in enumerate(order):
         inner = prod(shape[a] for a in order[position + 1 :]) * itemsize
         fits = max(1, budget // max(1, inner))

@@ -54,7 +54,9 @@ def write(store: Path, version: str, attributes: dict[str, Any]) -> Path:
 
 @pytest.mark.parametrize(("tool", "version"), CASES)
 def test_a_correct_store_is_accepted(tool, version, tmp_path):
-    accepted, output = verdict(tool, write(tmp_path / "a.zarr", version, document(version)), version)
+    accepted, output = verdict(
+        tool, write(tmp_path / "a.zarr", version, document(version)), version
+    )
     assert accepted, output
 
 

@@ -80,9 +80,7 @@ def decode_omero(
 def _channel(entry: Mapping[str, Any]) -> ChannelInfo:
     label, color = entry.get("label"), entry.get("color")
     valid = isinstance(color, str) and _COLOR.fullmatch(color)
-    return ChannelInfo(
-        label if isinstance(label, str) else "", str(color) if valid else ""
-    )
+    return ChannelInfo(label if isinstance(label, str) else "", str(color) if valid else "")
 
 
 def _window(entry: Mapping[str, Any]) -> Window | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from math import isfinite, sqrt
-from typing import Literal
 
 from spconvert.model.finding import Finding, warning
 from spconvert.model.geometry import Geometry, to_lps
@@ -50,16 +49,17 @@ def header_geometry(header: bytes) -> tuple[Geometry | None, tuple[Finding, ...]
     """
     for layout in _LAYOUTS:
         for order in "<>":
-            if len(header) >= layout.size and struct.unpack_from(f"{order}i", header)[0] in (
-                layout.size,
-            ):
+            if len(header) < layout.size:
+                continue
+            (size,) = struct.unpack_from(f"{order}i", header)
+            if size == layout.size:
                 return _read(header, layout, order)
     message = f"{len(header)} bytes that are no NIfTI-1 or NIfTI-2 header; not used"
     return None, (warning("nifti-header", message, WHERE),)
 
 
 def _read(
-    header: bytes, layout: _Layout, order: Literal["<", ">"] | str
+    header: bytes, layout: _Layout, order: str
 ) -> tuple[Geometry | None, tuple[Finding, ...]]:
     def unpack(form: str, offset: int) -> tuple[float, ...]:
         return struct.unpack_from(f"{order}{form}", header, offset)

@@ -98,6 +98,8 @@ def place_image(clues: Clues) -> tuple[Geometry, tuple[Finding, ...]]:
             message = f"{name} says something else than {chosen[0]}, which is used"
             findings.append(warning("geometry-conflict", message))
     if chosen is not None:
+        if chosen[0] == _LABELS:
+            findings.extend(_ambiguous_origin(clues, chosen[1]))
         return chosen[1], tuple(findings)
     origin = reversed_vector(clues.translation)
     return clues.along(identity_matrix(clues.ndim), "unknown", origin), tuple(findings)
@@ -166,10 +168,7 @@ def _by_direction(clues: Clues, findings: list[Finding]) -> Geometry | None:
     if written is None:
         return None
     try:
-        rows = items(written, "direction")
-        if len(rows) != clues.ndim:
-            raise FormatError(f"{len(rows)} rows: {clues.ndim} expected")
-        stored = [numbers(row, clues.ndim, "direction", i) for i, row in enumerate(rows)]
+        stored = _matrix(written, clues.ndim)
         array_order = [[stored[i][j] for j in clues.stored] for i in clues.stored]
         space: Space = "LPS" if labelled_direction(clues.labels) is not None else "unknown"
         origin = reversed_vector(clues.translation)
@@ -178,6 +177,13 @@ def _by_direction(clues: Clues, findings: list[Finding]) -> Geometry | None:
         message = f"{shown(written)} is not used: {error}"
         findings.append(warning("direction-unusable", message, "multiscales", 0, "direction"))
         return None
+
+
+def _matrix(written: object, ndim: int) -> Matrix:
+    rows = items(written, "direction")
+    if len(rows) != ndim:
+        raise FormatError(f"{len(rows)} rows: {ndim} expected")
+    return tuple(numbers(row, ndim, "direction", i) for i, row in enumerate(rows))
 
 
 def _by_labels(clues: Clues, findings: list[Finding]) -> Geometry | None:
@@ -193,15 +199,13 @@ def _by_labels(clues: Clues, findings: list[Finding]) -> Geometry | None:
 
 
 def _by_code(clues: Clues, findings: list[Finding]) -> Geometry | None:
-    """zarrnii's ``xyz_orientation``: letters of x, y, z; coordinates increase along each letter."""
+    """What zarrnii writes: letters of x, y, z; coordinates increase along each letter."""
     key = "xyz_orientation"
     written = clues.attributes.get(key, clues.multiscale.get(key))
-    if written is None:
+    if written is None or clues.ndim != 3:
         return None
     try:
         direction = code_direction(written if isinstance(written, str) else "")
-        if clues.ndim != 3:
-            raise ValueError("for a 2-D image")
     except ValueError as error:
         message = f"{shown(written)} is not used: {error}"
         findings.append(warning("orientation-unusable", message, key))
@@ -227,7 +231,7 @@ def _contradicts(name: str, geometry: Geometry, chosen: Geometry) -> bool:
     return not same_place(replace(geometry, space=chosen.space), chosen, _CONFLICT)
 
 
-def ambiguous_origin(clues: Clues, geometry: Geometry) -> tuple[Finding, ...]:
+def _ambiguous_origin(clues: Clues, geometry: Geometry) -> tuple[Finding, ...]:
     """A warning where labels alone place the image and its axes do not run along L, P, S.
 
     RFC-4 may be read as "coordinates increase along the label", which gives another origin.

@@ -209,9 +209,7 @@ def _sequence(entry: Mapping[str, Any], context: _Context) -> AffineMap:
     steps = items(entry.get("transformations"), *context.where, "transformations")
     for i, step in enumerate(steps):
         last = i == len(steps) - 1
-        inner = context.inner(
-            names, context.outputs if last else None, "transformations", i
-        )
+        inner = context.inner(names, context.outputs if last else None, "transformations", i)
         result = result.then(_parse(step, inner))
         if result.outputs != len(names):
             names = ("",) * result.outputs
@@ -271,9 +269,7 @@ def _by_dimension(entry: Mapping[str, Any], context: _Context) -> AffineMap:
         if given & set(targets):
             raise wrong(list(targets), "each output axis once", *where)
         given |= set(targets)
-        inner = context.inner(
-            tuple(context.inputs[a] for a in sources), None, "transformations", i
-        )
+        inner = context.inner(tuple(context.inputs[a] for a in sources), None, "transformations", i)
         own = _parse(fields.get("transformation", part), inner)
         if own.outputs != len(targets):
             raise wrong(list(targets), f"{own.outputs} output axes", *where)

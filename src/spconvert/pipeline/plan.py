@@ -235,7 +235,8 @@ def _random_block(image: SpatialImage, unit: Shape, limit: int, workers: int) ->
         grown = [*block]
         grown[axis] = max(block[axis], _rounded_up(extent, unit[axis]))
         inside = prod(min(g, n) for g, n in zip(grown, image.shape, strict=True))
-        if inside * image.dtype.itemsize <= most:
+        enough_blocks = inside * 4 * workers <= prod(image.shape)
+        if enough_blocks and inside * image.dtype.itemsize <= most:
             block = grown
     return tuple(block)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from spconvert.model.finding import Finding, note
 from spconvert.model.geometry import Geometry
 from spconvert.model.region import Region, Shape, block_region, grid_shape
 from spconvert.pipeline.plan import PyramidPlan
+from spconvert.pixels.watched import values_digest
 
 SAMPLED_CHUNKS = 8
 """How many chunks per level are compared."""
@@ -53,7 +53,7 @@ class Witness:
         for index in self._wanted[level]:
             chunk = block_region(planned.shape, planned.chunks, index)
             if region.contains(chunk):
-                found = digest(pixels[chunk.relative_to(region).slices])
+                found = values_digest(pixels[chunk.relative_to(region).slices])
                 with self._lock:
                     self._digests[level][index] = found
 
@@ -68,7 +68,7 @@ class Witness:
         ):
             for index in sorted(wanted):
                 chunk = block_region(planned.shape, planned.chunks, index)
-                if digests.get(index) != digest(array.read(chunk)):
+                if digests.get(index) != values_digest(array.read(chunk)):
                     raise VerificationError(
                         f"chunk {index} of level {planned.path} reads back otherwise than written",
                         hint="nothing was published; check the disk, and please report this",
@@ -83,12 +83,6 @@ def sampled_chunks(shape: Shape, chunks: Shape) -> list[Shape]:
     total = int(np.prod(counts, dtype=np.int64))
     places = np.unique(np.linspace(0, total - 1, min(total, SAMPLED_CHUNKS)).astype(np.int64))
     return [tuple(int(i) for i in np.unravel_index(place, counts)) for place in places]
-
-
-def digest(pixels: NDArray[Any]) -> int:
-    """CRC-32 of the values as little-endian bytes in C order."""
-    little = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
-    return zlib.crc32(little.reshape(-1).view(np.uint8))
 
 
 def check_geometry(meant: Sequence[Geometry], reread: Sequence[Geometry]) -> None:

@@ -106,6 +106,7 @@ class _PartReader:
         self._index = -1
         self._file: FileIO | None = None
         self._stack = ExitStack()
+        self._descriptor = self._first = self._last = self._shift = -1
 
     def __enter__(self) -> Self:
         return self
@@ -115,6 +116,13 @@ class _PartReader:
 
     def fill(self, view: memoryview, offset: int) -> None:
         """Fill ``view`` from byte ``offset`` of the concatenation."""
+        # The short way for thousands of short runs: still in the open part, read whole at once.
+        if self._first <= offset and offset + len(view) <= self._last and _POSITIONED:
+            try:
+                if os.preadv(self._descriptor, (view,), offset + self._shift) == len(view):
+                    return
+            except OSError:
+                pass  # the long way says what is wrong
         while view:
             index = bisect_right(self._ends, offset)
             part = self._parts[index]
@@ -124,6 +132,9 @@ class _PartReader:
                 self._stack.close()  # runs come in file order: a part is not needed twice
                 self._file = self._stack.enter_context(open_input(part.path))
                 self._index = index
+                self._descriptor = self._file.fileno()
+                self._first, self._last = offset - within, self._ends[index]
+                self._shift = part.offset - self._first
             _fill(self._file, view[:take], part, within)
             view, offset = view[take:], offset + take
 

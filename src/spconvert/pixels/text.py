@@ -104,8 +104,11 @@ class _Decimal:
         if len(self._rest) > _LONGEST_NUMBER:
             raise ValueError(f"{len(self._rest)} characters without a space")
         words = [word for word in words if word]
+        if b"_" in text:  # Python would take it for a digit separator
+            raise ValueError("an underscore is no part of a number")
         if self._dtype.kind == "f":
-            return np.array([float(word) for word in words], self._dtype).tobytes()
+            with np.errstate(over="ignore"):  # beyond the type's range is infinite
+                return np.array([float(word) for word in words], self._dtype).tobytes()
         numbers = [int(word) for word in words]
         limits = np.iinfo(self._dtype)
         if numbers and not (limits.min <= min(numbers) and max(numbers) <= limits.max):

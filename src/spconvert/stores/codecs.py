@@ -124,7 +124,7 @@ def encoder(codec: Codec, dtype: np.dtype[Any]) -> Callable[[NDArray[Any]], byte
 
 def _octets(array: NDArray[Any]) -> memoryview:
     """The bytes of a contiguous array of any type, without a copy."""
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 def decode(codec: Codec, data: bytes, nbytes: int) -> bytes:

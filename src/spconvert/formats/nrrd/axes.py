@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spconvert.errors import FormatError, Unsupported
+from spconvert.formats.nrrd.header import tidy_vectors
 from spconvert.formats.nrrd.kinds import AxisKind, Role, axis_kind, kind_size
 from spconvert.model.axes import TIME_UNITS, unit_name
 from spconvert.model.finding import Finding, warning
@@ -117,8 +118,6 @@ def world_of(values: Mapping[str, Any], texts: Mapping[str, str], path: Path) ->
         raise FormatError(f"{path}: space dimension {stated} for space {name} ({dimension})")
     if "space directions" not in values:
         return World(name, positive, dimension, None)
-    from spconvert.formats.nrrd.header import tidy_vectors
-
     words = tidy_vectors(texts["space directions"]).split()
     vectors = tuple(
         None if word == "none" else tuple(map(float, vector))
@@ -141,7 +140,8 @@ def file_axes(
 
     A vector in ``space directions`` makes an axis a domain, ``kinds`` say which one is time. Where
     neither says anything, the fastest three open axes are x, y, z and a fourth is time; an open
-    axis whose spacing is NaN, or whose unit is one of time, is what that says.
+    axis of more than three whose spacing is NaN holds components, one whose unit is one of time, or
+    whose label is "t", is time.
 
     Raises ``Unsupported`` for less than two or more than three space axes, two times, or component
     axes that are apart; ``FormatError`` for a size that its kind forbids.
@@ -162,7 +162,7 @@ def file_axes(
     ]
     if world.directions is not None:
         roles = [
-            _role_by_vector(role, vector)
+            _role_by_vector(role, vector, world)
             for role, vector in zip(roles, world.directions, strict=True)
         ]
     decided = _assume(roles, world)
@@ -175,9 +175,13 @@ def file_axes(
     return _checked(axes, world, path), tuple(findings)
 
 
-def _role_by_vector(role: Role | None, vector: tuple[float, ...] | None) -> Role | None:
+def _role_by_vector(
+    role: Role | None, vector: tuple[float, ...] | None, world: World
+) -> Role | None:
     if vector is None:
         return role if role in ("time", "component") else "component"
+    if world.name is not None and [i for i, part in enumerate(vector) if part != 0] == [3]:
+        return "time"
     return "time" if role == "time" else "space"
 
 
@@ -191,7 +195,7 @@ def _role_by_fields(values: Mapping[str, Any], world: World, axis: int, count: i
     if labels and labels[axis].strip().lower() in ("t", "time"):
         return "time"
     spacings = values.get("spacings")
-    if spacings and isnan(spacings[axis]) and not all(map(isnan, spacings)) and count > 2:
+    if spacings and isnan(spacings[axis]) and not all(map(isnan, spacings)) and count > 3:
         return "component"
     return None
 
@@ -229,12 +233,13 @@ def _checked(axes: FileAxes, world: World, path: Path) -> FileAxes:
         )
     if parts and parts[-1] - parts[0] >= len(parts):
         raise Unsupported(f"{path}: component axes {parts} are apart: neighbours expected")
-    coordinates = (world.dimension or 0) - (1 if time and _time_has_vector(axes, world) else 0)
+    coordinates = (world.dimension or 0) - (1 if _has_time_coordinate(axes, world) else 0)
     deep = world.directions is not None and len(space) == 2 and coordinates == 3
     return FileAxes(axes.roles, axes.kinds, axes.sizes, slice_in_volume=deep)
 
 
-def _time_has_vector(axes: FileAxes, world: World) -> bool:
-    if world.name is not None and world.dimension == 4:
-        return True
-    return world.directions is not None and world.directions[axes.of("time")[0]] is not None
+def _has_time_coordinate(axes: FileAxes, world: World) -> bool:
+    if world.name is not None:
+        return world.dimension == 4
+    times = axes.of("time")
+    return bool(times) and world.directions is not None and world.directions[times[0]] is not None

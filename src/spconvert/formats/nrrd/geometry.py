@@ -7,17 +7,17 @@ change of sign, which is exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, isnan
+from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from spconvert.errors import FormatError, GeometryError, Unsupported
-from spconvert.formats.nrrd.axes import FileAxes, World
-from spconvert.model.axes import LENGTH_UNITS, TIME_UNITS, Axis, unit_name
+from spconvert.formats.nrrd.axes import World
+from spconvert.formats.nrrd.units import Fields, space_units, time_axis
+from spconvert.model.axes import Axis
 from spconvert.model.finding import Finding, note, warning
 from spconvert.model.geometry import Geometry, to_lps
 
@@ -34,26 +34,6 @@ class Placed:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """The parsed fields, and what is known of axes and world."""
-
-    values: Mapping[str, Any]
-    axes: FileAxes
-    world: World
-    path: Path
-
-    def at(self, name: str, axis: int) -> float | None:
-        """A per-axis number, or ``None`` where it is not there or NaN (which means unknown)."""
-        value = (self.values.get(name) or {axis: None})[axis]
-        return None if value is None or isnan(value) else float(value)
-
-    def unit_at(self, axis: int) -> str:
-        """What ``units`` says of a file axis, as written."""
-        units = self.values.get("units")
-        return str(units[axis]) if units else ""
-
-
 def placed(fields: Fields) -> Placed:
     """Everything of space and time that the header says.
 
@@ -68,11 +48,11 @@ def placed(fields: Fields) -> Placed:
         if fields.world.directions is None
         else _from_directions(fields, time_at, findings)
     )
-    unit = _space_units(fields, time_at, findings)
+    unit = space_units(fields, time_at, findings)
     axes = []
     for name in fields.axes.names:
         if name == "t":
-            axes.append(_time_axis(fields, time_at, findings))
+            axes.append(time_axis(fields, time_at, findings))
         elif name == "c":
             axes.append(Axis.named("c"))
         else:
@@ -95,12 +75,13 @@ def _time_coordinate(fields: Fields) -> int | None:
         guess = used[0] if len(used) == 1 else len(vector) - 1
     else:
         return None
-    for axis, vector in enumerate(world.directions or ()):
-        parts = [] if vector is None else [i for i, part in enumerate(vector) if part != 0]
-        mixed = parts != [guess] if axis in times else guess in parts
-        if vector is not None and mixed:
+    for axis, step in enumerate(world.directions or ()):
+        if step is None:
+            continue
+        parts = [i for i, part in enumerate(step) if part != 0]
+        if parts != [guess] if axis in times else guess in parts:
             raise Unsupported(
-                f"{fields.path}: space direction {vector} of axis {axis} mixes space and time"
+                f"{fields.path}: space direction {step} of axis {axis} mixes space and time"
             )
     return guess
 
@@ -140,9 +121,10 @@ def _from_directions(fields: Fields, time_at: int | None, findings: list[Finding
 
 def _normal(steps: Sequence[Vector], path: Path) -> Vector:
     """A step of length 1 across a slice."""
-    cross = np.cross(np.array(steps[0]), np.array(steps[1]))
-    length = float(np.linalg.norm(cross))
-    if length == 0:
+    with np.errstate(all="ignore"):  # huge vectors overflow: told below
+        cross = np.cross(np.array(steps[0]), np.array(steps[1]))
+        length = float(np.linalg.norm(cross))
+    if not isfinite(length) or length == 0:
         raise FormatError(f"{path}: space directions {tuple(steps)} are parallel")
     return tuple((cross / length).tolist())
 
@@ -164,14 +146,12 @@ def _origin(fields: Fields, coordinates: int, time_at: int | None) -> Vector | N
 
 def _geometry(world: World, steps: Sequence[Vector], origin: Vector, path: Path) -> Geometry:
     """In LPS where the file's space is anatomical, else in its own coordinates."""
-    if world.positive is not None and len(origin) == 3:
+    anatomical = world.positive is not None and len(origin) == 3
+    if world.positive is not None and anatomical:
         steps = [to_lps(step, world.positive) for step in steps]
         origin = to_lps(origin, world.positive)
-        space = "LPS"
-    else:
-        space = "unknown"
     try:
-        return Geometry.from_columns(steps, origin, "LPS" if space == "LPS" else "unknown")
+        return Geometry.from_columns(steps, origin, "LPS" if anatomical else "unknown")
     except ValueError as error:
         raise FormatError(f"{path}: space directions make no grid: {error}") from error
 
@@ -259,68 +239,4 @@ def _start(fields: Fields, axis: int, spacing: float) -> float:
 
 def _is_node(fields: Fields, axis: int) -> bool:
     centerings = fields.values.get("centerings")
-    return bool(centerings) and str(centerings[axis]).lower() == "node"
-
-
-def _space_units(
-    fields: Fields, time_at: int | None, findings: list[Finding]
-) -> tuple[str | None, ...]:
-    """Units of x, y, z; of the world's coordinates where there are any, else of the axes."""
-    axes, stated = fields.axes, fields.values.get("space units")
-    count = len(axes.of("space")) + axes.slice_in_volume
-    if stated:
-        words = [str(word) for i, word in enumerate(stated) if i != time_at][:count]
-    else:
-        words = [fields.unit_at(i) for i in axes.of("space")]
-    words += [""] * (count - len(words))
-    units = tuple(_unit(word, LENGTH_UNITS, fields, findings) for word in words)
-    shared = stated or fields.world.directions is not None
-    if shared and len(set(units)) > 1:
-        findings.append(
-            warning(
-                "mixed-units",
-                f"{fields.path.name}: units {words} of one space differ: unit unknown",
-                "space units",
-            )
-        )
-        units = (None,) * count
-    if fields.world.positive is not None and not any(word.strip() for word in words):
-        units = ("millimeter",) * count
-    return units
-
-
-def _unit(
-    word: str, table: Mapping[str, float], fields: Fields, findings: list[Finding]
-) -> str | None:
-    if not word.strip() or word.strip() == "???":
-        return None
-    unit = unit_name(word)
-    if unit not in table:
-        found = warning("unknown-unit", f"{fields.path.name}: unit {word[:40]!r} is not known")
-        if found not in findings:
-            findings.append(found)
-        return None
-    return unit
-
-
-def _time_axis(fields: Fields, time_at: int | None, findings: list[Finding]) -> Axis:
-    """Start, step and unit of time: of the world's time coordinate, else of the axis itself."""
-    axis = fields.axes.of("time")[0]
-    vector = fields.world.directions[axis] if fields.world.directions else None
-    word = fields.unit_at(axis)
-    if time_at is not None and vector is not None:
-        step: float | None = float(vector[time_at])
-        origin = fields.values.get("space origin")
-        start = float(origin[time_at]) if origin else 0.0
-        stated = fields.values.get("space units") or []
-        word = str(stated[time_at]) if time_at < len(stated) else word
-    else:
-        step, start = fields.at("spacings", axis), fields.at("axis mins", axis) or 0.0
-    if step is None or not isfinite(step) or step == 0:
-        findings.append(
-            note("time-step-unknown", f"{fields.path.name}: time step {step}: 1 assumed")
-        )
-        step = 1.0
-    if not isfinite(start):
-        start = 0.0
-    return Axis("t", "time", _unit(word, TIME_UNITS, fields, findings), start, step)
+    return centerings is not None and str(centerings[axis]).lower() == "node"

@@ -17,6 +17,15 @@ from typing import Any
 import numpy as np
 
 from spconvert.errors import FormatError, SourceError
+from spconvert.formats.nrrd.fields import (
+    ALIASES,
+    ENCODINGS,
+    KNOWN,
+    PER_AXIS,
+    TYPES,
+    VECTORS,
+    check_fields,
+)
 from spconvert.model.finding import Finding, note, warning
 from spconvert.pixels.raw import open_input
 
@@ -26,81 +35,7 @@ LARGEST_HEADER = 1 << 20
 _MOST_FINDINGS = 50
 """A file of another kind may have a hundred thousand odd lines."""
 
-_LARGEST_DIMENSION = 16  # NRRD_DIM_MAX of teem
-
 _MAGIC = re.compile(rb"NRRD000[1-5]$")
-
-_BY_TYPE = {
-    "i1": "signed char, int8, int8_t",
-    "u1": "uchar, unsigned char, uint8, uint8_t",
-    "i2": "short, short int, signed short, signed short int, int16, int16_t",
-    "u2": "ushort, unsigned short, unsigned short int, uint16, uint16_t",
-    "i4": "int, signed int, int32, int32_t",
-    "u4": "uint, unsigned int, uint32, uint32_t",
-    "i8": "longlong, long long, long long int, signed long long, signed long long int, "
-    "int64, int64_t",
-    "u8": "ulonglong, unsigned long long, unsigned long long int, uint64, uint64_t",
-    "f4": "float",
-    "f8": "double",
-}
-TYPES = {name: code for code, names in _BY_TYPE.items() for name in names.split(", ")}
-"""Names of the standard to numpy type codes without byte order."""
-
-ENCODINGS = {
-    "raw": "raw",
-    "txt": "ascii",
-    "text": "ascii",
-    "ascii": "ascii",
-    "hex": "hex",
-    "gz": "gzip",
-    "gzip": "gzip",
-    "bz2": "bzip2",
-    "bzip2": "bzip2",
-}
-
-_ALIASES = {
-    "centers": "centerings",
-    "lineskip": "line skip",
-    "byteskip": "byte skip",
-    "datafile": "data file",
-    "axismins": "axis mins",
-    "axismaxs": "axis maxs",
-    "oldmin": "old min",
-    "oldmax": "old max",
-    "blocksize": "block size",
-    "sampleunits": "sample units",
-}
-_PER_AXIS = (
-    "sizes",
-    "spacings",
-    "thicknesses",
-    "axis mins",
-    "axis maxs",
-    "centerings",
-    "labels",
-    "units",
-    "kinds",
-    "space directions",
-)
-_KNOWN = {
-    *_PER_AXIS,
-    *_ALIASES.values(),
-    "dimension",
-    "type",
-    "encoding",
-    "endian",
-    "content",
-    "min",
-    "max",
-    "number",
-    "space",
-    "space dimension",
-    "space units",
-    "space origin",
-    "measurement frame",
-}
-_VECTORS = ("space directions", "space origin", "measurement frame")
-_REQUIRED = ("dimension", "type", "encoding", "sizes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +100,7 @@ def read_header(path: Path) -> Header:
     for line in lines[1:]:
         parsed.take(line)
     texts = parsed.texts
-    _check_fields(path, texts)
+    check_fields(path, texts)
     values = parse_values(texts, path)
     return Header(
         path=path,
@@ -193,7 +128,7 @@ def parse_values(texts: Mapping[str, str], path: Path) -> dict[str, Any]:
     except (nrrd.NRRDError, ValueError, IndexError, OverflowError) as error:
         raise FormatError(f"{path}: a header field cannot be parsed ({error})") from error
     values = {name: _plain(value) for name, value in parsed.items()}
-    for name in _PER_AXIS:
+    for name in PER_AXIS:
         if name in values and len(values[name]) != values["dimension"]:
             raise FormatError(
                 f"{path}: {len(values[name])} {name} for dimension {values['dimension']}"
@@ -224,8 +159,8 @@ class _Lines:
             self.comments.append(line[1:].strip())
             return
         name, colon, value = line.partition(":")
-        field_name = _ALIASES.get(name.strip().lower(), name.strip().lower())
-        if colon and not value.startswith("=") and field_name in _KNOWN:
+        field_name = ALIASES.get(name.strip().lower(), name.strip().lower())
+        if colon and not value.startswith("=") and field_name in KNOWN:
             self._field(field_name, value.strip())
         elif ":=" in line:
             key, _, value = line.partition(":=")
@@ -267,7 +202,8 @@ def _head_bytes(path: Path) -> tuple[bytes, int | None]:
     with open_input(path) as file:
         while len(head) < LARGEST_HEADER:
             try:
-                piece = file.read(min(1 << 16, LARGEST_HEADER - len(head)))
+                # Most headers end within the first page; no voxel need be read for the others.
+                piece = file.read(min(1 << 16 if head else 1 << 12, LARGEST_HEADER - len(head)))
             except OSError as error:
                 raise SourceError(f"{path}: {error.strerror}") from error
             if not piece:
@@ -286,48 +222,9 @@ def _head_bytes(path: Path) -> tuple[bytes, int | None]:
     return head, None
 
 
-def _check_fields(path: Path, texts: Mapping[str, str]) -> None:
-    for name in _REQUIRED:
-        if name not in texts:
-            raise FormatError(f"{path}: header field {name!r} is missing")
-    _check_sizes(path, texts)
-    type_name, encoding = texts["type"].lower(), texts["encoding"].lower()
-    if type_name == "block":
-        raise FormatError(f"{path}: type 'block' is opaque: a number type expected")
-    if type_name not in TYPES:
-        raise FormatError(f"{path}: type {texts['type'][:40]!r} is not one of the standard")
-    if encoding not in ENCODINGS:
-        raise FormatError(
-            f"{path}: encoding {texts['encoding'][:40]!r}: raw, ascii, hex, gzip or bzip2 expected"
-        )
-    itemsize = np.dtype(TYPES[type_name]).itemsize
-    endian = texts.get("endian", "").lower()
-    needs_order = itemsize > 1 and ENCODINGS[encoding] != "ascii"
-    if endian not in ("little", "big") and (endian or needs_order):
-        raise FormatError(
-            f"{path}: endian {texts.get('endian', 'missing')!r} for type {texts['type']}: "
-            "'little' or 'big' expected"
-        )
-    if prod(map(int, texts["sizes"].split())) * itemsize >= 2**63:
-        raise FormatError(f"{path}: sizes {texts['sizes'][:80]} are more than 2^63 bytes")
-
-
-def _check_sizes(path: Path, texts: Mapping[str, str]) -> None:
-    dimension, sizes = texts["dimension"], texts["sizes"].split()
-    if not re.fullmatch(r"\d{1,4}", dimension) or not 1 <= int(dimension) <= _LARGEST_DIMENSION:
-        raise FormatError(
-            f"{path}: dimension {dimension[:20]!r}: 1 to {_LARGEST_DIMENSION} expected"
-        )
-    if len(sizes) != int(dimension):
-        raise FormatError(f"{path}: {len(sizes)} sizes for dimension {dimension}")
-    for size in sizes:
-        if not re.fullmatch(r"\+?[0-9]{1,19}", size) or int(size) == 0:
-            raise FormatError(f"{path}: size {size[:30]!r}: a whole number above 0 expected")
-
-
 def _tidy(name: str, text: str) -> str:
     """Vectors without the white space that the standard allows and pynrrd splits at."""
-    return tidy_vectors(text) if name in _VECTORS else text
+    return tidy_vectors(text) if name in VECTORS else text
 
 
 def tidy_vectors(text: str) -> str:

@@ -1,0 +1,182 @@
+"""Convert one image: open, assign geometry, write, verify, publish."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from spconvert import __version__
+from spconvert.actions.assign import assign, reorient, reorientation_needed
+from spconvert.actions.open import OpenedFile, already_open, open_file
+from spconvert.actions.request import Request, default_memory
+from spconvert.actions.write_file import check_keeps, write_file
+from spconvert.actions.write_store import (
+    StorePlan,
+    folder_size,
+    plan_store,
+    spooled,
+    write_store,
+)
+from spconvert.errors import FormatError, Unsupported
+from spconvert.formats.plugin import FormatPlugin, Source
+from spconvert.formats.registry import plugin_for_writing, stem_of
+from spconvert.model.finding import Finding
+from spconvert.model.image import SpatialImage
+from spconvert.pipeline.events import Found, Listener, Planned, ignore
+from spconvert.stores.publish import Workspace, check_apart, check_target, publish, workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What a conversion did, or with ``dry_run`` would do."""
+
+    target: Path
+    format: str
+    """Name of the target's format, with its version where it has one: "OME-Zarr 0.6"."""
+    image: SpatialImage
+    """What was written."""
+    findings: tuple[Finding, ...]
+    levels: int
+    nbytes: int
+    """Size of the output on disk; 0 after a dry run."""
+    seconds: float
+    plan: StorePlan | None = None
+    """For OME-Zarr: how it was made."""
+
+
+def convert(request: Request, listener: Listener = ignore) -> Conversion:
+    """Carry out one conversion; what is not whole and verified is never seen under its name.
+
+    Raises the errors of ``spconvert.errors``; nothing is left behind then.
+    """
+    begun = time.perf_counter()
+    if isinstance(request.source, Source):
+        check_apart(request.source.path, request.target)
+    plugin = plugin_for_writing(request.target, request.target_format)
+    if not plugin.can.writes:
+        raise Unsupported(f"the {plugin.name} plugin does not write")
+    opened = _opened(request)
+    if not request.dry_run:
+        check_target(request.target, overwrite=request.overwrite)
+    image, assigned = assign(opened.image, request.edit)
+    if image.name == "image" and isinstance(request.source, Source):
+        image = replace(image, name=stem_of(request.source.path))
+    findings = [*opened.findings, *assigned]
+    for finding in findings:
+        listener(Found(finding))
+    _check_strict(findings, request)
+    job = _Job(request, plugin, opened, listener)
+    if request.dry_run:
+        done = job.planned(image)
+    else:
+        with workspace(request.target) as work:
+            done = job.written(image, work)
+    return replace(
+        done,
+        findings=(*findings, *done.findings),
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def _opened(request: Request) -> OpenedFile:
+    if isinstance(request.source, Source):
+        return open_file(request.source, request.source_format)
+    return already_open(request.source)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One conversion under way."""
+
+    request: Request
+    plugin: FormatPlugin
+    opened: OpenedFile
+    listener: Listener
+
+    @property
+    def memory(self) -> int:
+        return self.request.memory or default_memory()
+
+    @property
+    def to_store(self) -> bool:
+        return self.plugin.name == "ome-zarr"
+
+    def planned(self, image: SpatialImage) -> Conversion:
+        """What would be done."""
+        if self.request.reorient is not None:
+            change = reorientation_needed(image, self.request.reorient)
+            if change is not None:
+                image = replace(image, geometry=change[2])
+        if not self.to_store:
+            losses = check_keeps(image, self.plugin, self.opened)
+            return Conversion(self.request.target, self.plugin.name, image, losses, 1, 0, 0.0)
+        plan = plan_store(image, self.request, self.memory)
+        self.listener(Planned(plan.pyramid))
+        return self._conversion(plan, plan.findings, 0)
+
+    def written(self, image: SpatialImage, work: Workspace) -> Conversion:
+        """Write, verify, publish."""
+        image, findings = self._reoriented(image, work)
+        done = self._store(image, work) if self.to_store else self._file(image, work)
+        return replace(done, findings=(*findings, *done.findings))
+
+    def _reoriented(
+        self, image: SpatialImage, work: Workspace
+    ) -> tuple[SpatialImage, tuple[Finding, ...]]:
+        code = self.request.reorient
+        if code is None:
+            return image, ()
+        if reorientation_needed(image, code) is not None and image.pixels.access == "sequential":
+            image = spooled(image, work, self.listener)
+        image, findings = reorient(image, code)
+        for finding in findings:
+            self.listener(Found(finding))
+        _check_strict(findings, self.request)
+        return image, findings
+
+    def _store(self, image: SpatialImage, work: Workspace) -> Conversion:
+        plan = plan_store(image, self.request, self.memory)
+        for finding in plan.findings:
+            self.listener(Found(finding))
+        _check_strict(plan.findings, self.request)
+        found = write_store(plan, work, self._provenance(), self.listener)
+        _check_strict(found, self.request)
+        size = folder_size(work.output)
+        publish(work, overwrite=self.request.overwrite)
+        return self._conversion(plan, (*plan.findings, *found), size)
+
+    def _file(self, image: SpatialImage, work: Workspace) -> Conversion:
+        losses = check_keeps(image, self.plugin, self.opened)
+        for finding in losses:
+            self.listener(Found(finding))
+        _check_strict(losses, self.request)
+        written = write_file(image, self.plugin, self.request, work, self.listener)
+        _check_strict(written.findings, self.request)
+        size = sum(folder_size(path) for path in (work.output, *written.siblings))
+        publish(work, written.siblings, overwrite=self.request.overwrite)
+        findings = (*losses, *written.findings)
+        return Conversion(self.request.target, self.plugin.name, image, findings, 1, size, 0.0)
+
+    def _conversion(
+        self, plan: StorePlan, findings: tuple[Finding, ...], nbytes: int
+    ) -> Conversion:
+        name = f"OME-Zarr {plan.version.name}"
+        levels = len(plan.pyramid.levels)
+        target = self.request.target
+        return Conversion(target, name, plan.image, findings, levels, nbytes, 0.0, plan)
+
+    def _provenance(self) -> dict[str, Any]:
+        return {"software": f"spconvert {__version__}", "source": self.opened.provenance}
+
+
+def _check_strict(findings: tuple[Finding, ...] | list[Finding], request: Request) -> None:
+    """With ``--strict`` the first warning ends the conversion."""
+    if not request.strict:
+        return
+    for finding in findings:
+        if finding.severity == "warning":
+            lost = finding.code.endswith(("-lost", "-not-standard"))
+            kind = Unsupported if lost else FormatError
+            raise kind(finding.message, hint="--strict turns this warning into an error")

@@ -1,0 +1,79 @@
+"""Open any readable file as a SpatialImage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spconvert.formats.plugin import FormatPlugin, Opened, Source
+from spconvert.formats.registry import plugin_for_reading
+from spconvert.model.finding import Finding
+from spconvert.model.image import SpatialImage
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """An opened file and the plugin that reads it."""
+
+    plugin: FormatPlugin | None
+    """``None`` for an image that was in memory."""
+    source: Source | None
+    opened: Opened
+
+    @property
+    def image(self) -> SpatialImage:
+        """The image, lazily."""
+        return self.opened.image
+
+    @property
+    def level(self) -> int:
+        """Which resolution level this is."""
+        return self.source.level if self.source else 0
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Name, format and size of the file, for the record."""
+        if self.source is None or self.plugin is None:
+            return {"format": "array"}
+        path = self.source.path
+        facts: dict[str, Any] = {"name": path.name, "format": self.plugin.name}
+        if path.is_file():
+            facts["bytes"] = path.stat().st_size
+        return facts
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was noticed so far."""
+        return self.opened.findings
+
+
+def open_file(source: Source, format_name: str | None = None) -> OpenedFile:
+    """Read the header of ``source`` with the plugin that knows it.
+
+    Raises ``SourceError``, ``FormatError``, ``GeometryError``, ``ChoiceNeeded``, ``UsageError``.
+    """
+    plugin, findings = plugin_for_reading(source.path, format_name)
+    opened = plugin.read(source)
+    merged = Opened(opened.image, (*findings, *opened.findings), opened.levels)
+    return OpenedFile(plugin, source, merged)
+
+
+def already_open(image: SpatialImage) -> OpenedFile:
+    """An image in memory, as if it had been read from a file."""
+    return OpenedFile(None, None, Opened(image))
+
+
+def open_image(
+    path: str | Path,
+    *,
+    select: str | None = None,
+    level: int = 0,
+    format: str | None = None,  # noqa: A002 - the word that users know
+) -> SpatialImage:
+    """Open a file as a lazy ``SpatialImage``: only its header is read.
+
+    ``select`` chooses among several images, ``level`` a resolution level (0 is the finest),
+    ``format`` names the plugin instead of suffix and content. Raises as ``open_file`` does.
+    """
+    return open_file(Source(Path(path), select, level), format).image

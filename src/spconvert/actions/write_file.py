@@ -1,0 +1,128 @@
+"""Write an image through a format plugin and verify what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from spconvert.actions.open import OpenedFile
+from spconvert.actions.request import Request, default_memory
+from spconvert.actions.write_store import spooled
+from spconvert.errors import TargetError, VerificationError
+from spconvert.formats.plugin import Feature, FormatPlugin, Opened, Source, Target, WriteOptions
+from spconvert.model.finding import Finding, note, warning
+from spconvert.model.image import PixelSource, SequentialSource, SpatialImage
+from spconvert.model.region import Region
+from spconvert.pipeline.events import Advanced, Found, Listener, Started
+from spconvert.pipeline.verify import check_geometry
+from spconvert.pixels.watched import Digests, WatchedSource, values_digest
+from spconvert.stores.publish import Workspace
+
+SAMPLED_REGIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """What a plugin wrote into the workspace."""
+
+    siblings: tuple[Path, ...]
+    findings: tuple[Finding, ...]
+
+
+def check_keeps(
+    image: SpatialImage, plugin: FormatPlugin, opened: OpenedFile
+) -> tuple[Finding, ...]:
+    """What the target format cannot hold of this image, said before anything is written."""
+    geometry = image.geometry
+    has: dict[Feature, bool] = {
+        "direction": not geometry.has_identity_direction,
+        "shear": geometry.is_sheared,
+        "origin": any(geometry.origin),
+        "unit": image.unit is not None,
+        "time": image.time is not None,
+        "channels": "c" in image.axis_names,
+        "volume": geometry.ndim == len("xyz"),
+    }
+    findings = [
+        warning(f"{feature}-lost", f"{plugin.name} cannot hold the {feature} of this image")
+        for feature, present in has.items()
+        if present and feature not in plugin.can.keeps
+    ]
+    count = len(opened.opened.levels)
+    if count > 1:
+        text = f"level {opened.level} of {count} levels is written; --level N picks one"
+        findings.append(note("levels-dropped", text))
+    return tuple(findings)
+
+
+def write_file(
+    image: SpatialImage,
+    plugin: FormatPlugin,
+    request: Request,
+    work: Workspace,
+    listener: Listener,
+) -> WrittenFile:
+    """Write through the plugin into the workspace, read it back, compare.
+
+    Raises what the plugin raises, and ``VerificationError``.
+    """
+    found: list[Finding] = []
+
+    def listen(event: object) -> None:
+        if isinstance(event, Found):
+            found.append(event.finding)
+        if isinstance(event, Started | Advanced | Found):
+            listener(event)
+
+    if image.pixels.access == "sequential":
+        image = spooled(image, work, listen)
+    digests = Digests()
+    watched = replace(image, pixels=WatchedSource(image.pixels, digests))
+    memory = request.memory or default_memory()
+    options = WriteOptions(
+        codec=request.store.codec,
+        budget=min(memory // 4, 64 << 20),
+        report=lambda done: listen(Advanced(done)),
+    )
+    listen(Started("write", image.nbytes))
+    target = Target(request.target, work.folder)
+    try:
+        files = tuple(plugin.write(watched, target, options))
+    except OSError as error:
+        hint = "choose another folder with -o, or free some space"
+        text = f"cannot write {request.target}: {error.strerror or error}"
+        raise TargetError(text, hint=hint) from error
+    reread = plugin.read(Source(files[0]))
+    check_geometry([image.geometry], [reread.image.geometry])
+    found.append(_check_voxels(reread, digests))
+    return WrittenFile(files[1:], tuple(found))
+
+
+def _check_voxels(reread: Opened, digests: Digests) -> Finding:
+    """Compare digests: of a sample of regions where they can be read alone, else of all."""
+    pixels = reread.image.pixels
+    seen = digests.seen
+    if pixels.access != "sequential":
+        step = max(1, -(-len(seen) // SAMPLED_REGIONS))
+        seen = seen[::step]
+    for region, wanted, found in _compared(pixels, seen):
+        if wanted != found:
+            raise VerificationError(
+                f"voxels from {region.start} to {region.stop} read back otherwise than written",
+                hint="nothing was published; check the disk, and please report this",
+            )
+    return note("verified", f"{len(seen)} of {len(digests.seen)} slabs read back as written")
+
+
+def _compared(
+    pixels: PixelSource, seen: Sequence[tuple[Region, int]]
+) -> list[tuple[Region, int, int]]:
+    if pixels.access != "sequential":
+        return [(r, wanted, values_digest(pixels.read(r))) for r, wanted in seen]
+    scan = cast("SequentialSource", pixels).scan([region for region, _ in seen])
+    return [
+        (region, wanted, values_digest(slab))
+        for (region, wanted), slab in zip(seen, scan, strict=True)
+    ]

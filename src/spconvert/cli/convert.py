@@ -1,0 +1,186 @@
+"""The main job: flags to a request, the request to an action, its outcome to words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spconvert.cli import values
+from spconvert.cli.messages import say, say_finding
+from spconvert.cli.options import ConvertOptions
+from spconvert.cli.progress import progress
+from spconvert.cli.tables import extents, size, symbol, vector
+from spconvert.errors import UsageError
+
+if TYPE_CHECKING:
+    from spconvert.actions.assign import GeometryEdit
+    from spconvert.actions.convert import Conversion
+    from spconvert.actions.request import Request, StoreRequest
+    from spconvert.model.finding import Finding
+    from spconvert.pipeline.events import Event, Listener, Planned
+
+
+def convert_one(inputs: list[Path], output: Path, options: ConvertOptions) -> None:
+    """Convert and say what was done. Raises the errors of ``spconvert.errors``."""
+    if len(inputs) != 1:
+        raise UsageError(
+            f"{len(inputs)} inputs for one output: give one -i and one -o",
+            hint="for many files call spconvert in a loop, with --skip-existing",
+        )
+    if options.skip_existing and output.exists():
+        if not options.quiet:
+            say(f"{output}: exists, skipped")
+        return
+    from spconvert.actions.convert import convert
+
+    request = _request(inputs[0], output, options)
+    how = "none" if options.quiet else options.progress
+    with progress(how, output.name) as show:
+        done = convert(request, _listener(request, options, show))
+    if options.dry_run:
+        for line in _dry_lines(done):
+            print(line)
+    elif not options.quiet:
+        say(_summary(done))
+
+
+def _listener(request: Request, options: ConvertOptions, show: Listener) -> Listener:
+    """Says findings and, with ``-v``, the plan; passes every event on to ``show``."""
+    from spconvert.pipeline.events import Found, Planned
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Found) and not options.quiet:
+            if options.verbose or _always(event.finding):
+                say_finding(event.finding)
+        elif isinstance(event, Planned) and options.verbose:
+            for line in _plan_lines(event, request):
+                say(line)
+        show(event)
+
+    return listen
+
+
+def _always(finding: Finding) -> bool:
+    """Warnings, and the reason for the choice of a version, are said without being asked."""
+    return finding.severity != "note" or finding.code == "version"
+
+
+def _request(source: Path, target: Path, options: ConvertOptions) -> Request:
+    from spconvert.actions.request import Request
+    from spconvert.formats.plugin import Source
+
+    return Request(
+        Source(source, options.select, options.level, options.allow_external_data),
+        target,
+        options.format,
+        None,
+        _edit(options),
+        options.reorient.upper() if options.reorient else None,
+        _store(options),
+        overwrite=options.overwrite,
+        memory=values.parse_bytes(options.memory) if options.memory else None,
+        workers=_workers(options.workers),
+        strict=options.strict,
+        dry_run=options.dry_run,
+    )
+
+
+def _workers(wanted: int | None) -> int | None:
+    if wanted is not None and wanted < 1:
+        raise UsageError(f"-j {wanted}: at least one worker is needed")
+    return wanted
+
+
+def _edit(options: ConvertOptions) -> GeometryEdit:
+    from spconvert.actions.assign import GeometryEdit
+    from spconvert.actions.open import open_image
+
+    if options.space not in {None, "LPS", "unknown"}:
+        raise UsageError(f"--space {options.space!r}: LPS or unknown expected")
+    vector_of = values.parse_vector
+    return GeometryEdit(
+        spacing=vector_of("--spacing", options.spacing) if options.spacing else None,
+        origin=vector_of("--origin", options.origin) if options.origin else None,
+        direction=values.parse_direction(options.direction) if options.direction else None,
+        affine=values.parse_affine(options.affine) if options.affine else None,
+        unit=values.parse_unit(options.unit) if options.unit else None,
+        space=options.space,  # type: ignore[arg-type]
+        like=open_image(options.like) if options.like else None,
+        time_step=values.parse_time_step(options.time_step) if options.time_step else None,
+    )
+
+
+def _store(options: ConvertOptions) -> StoreRequest:
+    from spconvert.actions.request import StoreRequest
+
+    if options.no_shards and options.shards:
+        raise UsageError("--shards and --no-shards contradict each other", hint="give one")
+    shards = "none" if options.no_shards else options.shards or "auto"
+    if options.levels != "auto" and not options.levels.isdigit():
+        raise UsageError(f"--levels {options.levels!r}: auto or a number expected")
+    return StoreRequest(
+        options.ome_zarr_version,
+        values.parse_sizes("--chunks", options.chunks) if options.chunks else None,
+        "none" if shards == "none" else values.parse_shards(shards),
+        options.codec,
+        None if options.levels == "auto" else int(options.levels),
+        values.parse_scale_factors(options.scale_factors) if options.scale_factors else None,
+        "mean" if options.method == "auto" else options.method,
+    )
+
+
+def _summary(done: Conversion) -> str:
+    """Path, format, size, spacing, origin, orientation, levels, bytes, seconds."""
+    image = done.image
+    geometry = image.geometry
+    unit = symbol(image.unit)
+    facts = [
+        done.format,
+        f"{extents(image.shape)} {image.dtype.name}",
+        f"spacing {vector(geometry.spacing)} {unit}".rstrip(),
+        f"origin {vector(geometry.origin)}",
+        f"orientation {geometry.code}+" if geometry.code else "no anatomy",
+        f"{done.levels} levels" if done.levels > 1 else "1 level",
+        size(done.nbytes),
+        f"{done.seconds:.2f} s",
+    ]
+    lost = [f.code.removesuffix("-lost") for f in done.findings if f.code.endswith("-lost")]
+    if lost:
+        facts.append(f"lost: {', '.join(lost)}")
+    return f"{done.target}: {'; '.join(facts)}"
+
+
+def _plan_lines(event: Planned, request: Request) -> list[str]:
+    from spconvert.actions.request import default_memory
+
+    plan = event.plan
+    memory = request.memory or default_memory()
+    return [
+        f"memory: {size(plan.peak_bytes)} of voxels at most, budget {size(memory)}",
+        f"workers: {plan.workers}",
+    ]
+
+
+def _dry_lines(done: Conversion) -> list[str]:
+    """The plan, one fact a line."""
+    lines = [f"would write {done.target}: {done.format}"]
+    lines += [f"  {f.severity}: {f.message}" for f in done.findings]
+    if done.plan is None:
+        return lines
+    pyramid = done.plan.pyramid
+    for level in pyramid.levels:
+        shards = f", shards {extents(level.shards)}" if level.shards else ""
+        factors = ",".join(str(f) for f in reversed(level.factors))
+        lines.append(
+            f"  {level.path}: {extents(level.shape)}, factors {factors}, "
+            f"chunks {extents(level.chunks)}{shards}"
+        )
+    itemsize = done.image.dtype.itemsize
+    lines.append(f"  method {done.plan.reducer.name}, codec {done.plan.codec.label}")
+    lines.append(f"  voxels {size(pyramid.voxels * itemsize)} uncompressed")
+    lines.append(
+        f"  memory {size(pyramid.peak_bytes)} of voxels at most, {pyramid.workers} workers"
+    )
+    if done.plan.spool:
+        lines.append(f"  the source is unpacked beside the output first: {size(done.image.nbytes)}")
+    return lines

@@ -1,0 +1,111 @@
+"""Pixels of one array of a store, through zarr-python, which is imported at the first read."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import struct
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spconvert.errors import FormatError, LimitError
+from spconvert.model.image import Access
+from spconvert.model.region import Region, Shape
+from spconvert.omezarr.arrays import ArrayInfo
+from spconvert.stores.location import Location, open_array
+
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    RuntimeError,
+    LookupError,
+    ArithmeticError,
+    OSError,
+    EOFError,
+    BufferError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What codecs raise on bytes that are not theirs; each has its own habit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZarrSource:
+    """An array below a location. Chunks that are not stored have the fill value.
+
+    It pickles as where the array is; the array is opened once per process.
+    """
+
+    location: Location
+    path: str
+    """Of the array, below the location."""
+    info: ArrayInfo
+    order: tuple[int, ...]
+    """Axis i of the source is stored axis ``order[i]``."""
+    _arrays: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (ZarrSource, (self.location, self.path, self.info, self.order))
+
+    @property
+    def shape(self) -> Shape:
+        """Extents in array order."""
+        return tuple(self.info.shape[i] for i in self.order)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values, native byte order."""
+        return self.info.dtype
+
+    @property
+    def chunks(self) -> Shape:
+        """Extents of what is compressed as one."""
+        return tuple(self.info.chunks[i] for i in self.order)
+
+    @property
+    def access(self) -> Access:
+        """Any region costs the chunks that it touches."""
+        return "random"
+
+    @property
+    def storage_order(self) -> tuple[int, ...]:
+        """Axes in the order in which they are stored."""
+        return tuple(self.order.index(i) for i in range(len(self.order)))
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """The values in ``region``, native byte order.
+
+        Raises ``FormatError`` naming the array if a chunk is damaged or its codec is not known,
+        ``SourceError`` if it cannot be read, ``LimitError`` if memory does not suffice.
+        """
+        back = self.storage_order
+        stored = Region(tuple(region.start[i] for i in back), tuple(region.stop[i] for i in back))
+        try:
+            values = np.asarray(self._array()[stored.slices])
+        except MemoryError as error:
+            raise LimitError(f"{self._name}: no memory for {stored.shape}") from error
+        except _DAMAGE as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            message = f"{self._name}: the chunks in {stored.start} to {stored.stop} cannot be read"
+            hint = "a chunk is damaged, cut off, or its codec is not installed"
+            raise FormatError(f"{message}: {reason}", hint=hint) from error
+        if values.shape != stored.shape:
+            message = f"{self._name}: {values.shape} values read, {stored.shape} expected"
+            raise FormatError(message)
+        return values.astype(self.dtype, copy=False).transpose(self.order)
+
+    @property
+    def _name(self) -> str:
+        return f"{self.location.path}: array {self.path}"
+
+    def _array(self) -> Any:
+        """The array as zarr-python sees it; a process that was forked opens its own."""
+        process = os.getpid()
+        if process not in self._arrays:
+            self._arrays[process] = open_array(self.location, self.path, self.info.zarr_format)
+        return self._arrays[process]

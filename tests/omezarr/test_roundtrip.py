@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from geometries import CODES, directions, geometries, lengths, positions
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geometries import CODES, directions, geometries, lengths, positions
 from spconvert.model.axes import Axis, ChannelInfo, axes_named
 from spconvert.model.geometry import Geometry, code_direction
 from spconvert.omezarr.multiscale import Level, Multiscale, Window

@@ -178,7 +178,11 @@ def _say_usage(error: Exception) -> int:
     """A typo or a missing argument, in two lines."""
     message = getattr(error, "format_message", lambda: str(error))()
     message = " ".join(message.split())
-    text, _, guess = message.partition(" Did you mean ")
+    text, guess = message, ""
+    for words in (" Did you mean ", " (Possible options: "):
+        if words in message:
+            text, _, guess = message.partition(words)
     say(f"error: {text[:1].lower()}{text[1:].rstrip('.')}")
-    say(f"hint: did you mean {guess}" if guess else "hint: spconvert --help lists all flags")
+    guess = guess.rstrip("?)")
+    say(f"hint: did you mean {guess}?" if guess else "hint: spconvert --help lists all flags")
     return exit_codes.USAGE if isinstance(error, _ClickUsage) else exit_codes.FAILED

@@ -37,7 +37,7 @@ class OmeZarrFormat:
     @property
     def name(self) -> str:
         """Short name."""
-        return "omezarr"
+        return "ome-zarr"
 
     @property
     def suffixes(self) -> tuple[str, ...]:

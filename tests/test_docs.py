@@ -19,7 +19,7 @@ PAGES = sorted(
     for folder in ("tutorial", "how-to")
     for page in (DOCS / folder).glob("*.md")
 )
-BLOCK = re.compile(r"^```bash(?: exit=(\d+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r'^```bash(?: title="exits with (\d+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 

@@ -11,8 +11,14 @@ import numpy as np
 import pytest
 import zarr
 
-from spconvert.errors import ChoiceNeeded, FormatError, SourceError, SpconvertError, Unsupported
-from spconvert.errors import UsageError
+from spconvert.errors import (
+    ChoiceNeeded,
+    FormatError,
+    SourceError,
+    SpconvertError,
+    Unsupported,
+    UsageError,
+)
 from spconvert.formats.omezarr import PLUGIN, is_store
 from spconvert.formats.plugin import Source, Target, WriteOptions
 from spconvert.model.axes import axes_named
@@ -39,7 +45,7 @@ def entry(request, testdata, manifest):
     return found[0] | {"at": testdata / found[0]["path"]}
 
 
-def expected_geometry(entry, testdata):
+def expected_geometry(entry):
     """The manifest's, judged by our reading order: see the review of each entry."""
     expected = entry["expected"]
     match entry["id"]:
@@ -56,7 +62,7 @@ def expected_geometry(entry, testdata):
     return expected
 
 
-def test_real_stores_are_read_as_the_reference_readers_do(entry, testdata):
+def test_real_stores_are_read_as_the_reference_readers_do(entry):
     expected = entry["expected"]
     select = PLUGIN.images(entry["at"])[0].select
     opened = PLUGIN.read(Source(entry["at"], select))
@@ -69,7 +75,7 @@ def test_real_stores_are_read_as_the_reference_readers_do(entry, testdata):
     if "time" in expected:
         assert image.time.step == pytest.approx(expected["time"]["spacing"])
         assert image.time.start == expected["time"]["origin"]
-    geometry = expected_geometry(entry, testdata)
+    geometry = expected_geometry(entry)
     np.testing.assert_allclose(image.geometry.origin, geometry["origin"], rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(image.geometry.spacing, geometry["spacing"], rtol=1e-6)
     np.testing.assert_allclose(image.geometry.direction, geometry["direction"], atol=1e-6)
@@ -108,7 +114,7 @@ def test_several_images_need_a_choice(testdata):
     assert [entry.select for entry in PLUGIN.images(path)] == ["0", "1"]
     with pytest.raises(ChoiceNeeded, match="0, 1"):
         PLUGIN.read(Source(path))
-    assert PLUGIN.read(Source(path, "1")).image.name == "bf2raw"
+    assert PLUGIN.read(Source(path, "1")).image.name == "bf2raw 2"
 
 
 def test_labels_can_be_selected_by_path(testdata):
@@ -237,9 +243,25 @@ def test_a_damaged_chunk_names_the_array(tmp_path, version, codec, damage):
     noise = np.random.default_rng(2).bytes(len(data) // 2)
     chunk.write_bytes({"short": data[: len(data) // 2], "empty": b"", "noise": noise}[damage])
     pixels = PLUGIN.read(Source(root)).image.pixels
-    with pytest.raises(FormatError, match="array s0") as caught:
+    with pytest.raises(FormatError, match="s0") as caught:
         pixels.read(Region.whole(SHAPE))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["header", "cut"])
+def test_a_damaged_frame_in_a_shard_is_found(tmp_path, damage):
+    from zarr.codecs import BloscCodec
+
+    values = np.random.default_rng(1).integers(0, 999, SHAPE).astype("int16")
+    options = {"shards": (6, 12, 12), "compressors": BloscCodec(cname="zstd")}
+    root = write_store(tmp_path / "a.zarr", "0.5", values, **options)
+    shard = root / "s0" / "c" / "0" / "0" / "0"
+    data = bytearray(shard.read_bytes())
+    data[12:16] = (2**30).to_bytes(4, "little")  # encoded bytes of the first frame
+    shard.write_bytes(data if damage == "header" else data[: len(data) // 2])
+    for region in (Region.whole(SHAPE), Region((0, 0, 0), (1, 1, 1))):
+        with pytest.raises(FormatError, match="s0"):
+            PLUGIN.read(Source(root)).image.pixels.read(region)
 
 
 def change(path, **members):

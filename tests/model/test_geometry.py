@@ -254,6 +254,14 @@ def test_deviation_is_counted_in_voxels():
     assert geometry.deviation_from(Geometry.identity(2)) == math.inf
 
 
+def test_rounding_of_a_far_origin_is_no_deviation_but_a_shift_is():
+    """A stage position in nanometres: one unit in the last place is 4e-9 of a voxel."""
+    far = Geometry((1e8, 2.0, 3.0), (4.0, 4.0, 4.0), EYE)
+    rounded = Geometry((math.nextafter(1e8, 2e8), 2.0, 3.0), (4.0, 4.0, 4.0), EYE)
+    assert far.deviation_from(rounded) == 0.0
+    assert far.deviation_from(Geometry((1e8 + 1e-6, 2.0, 3.0), (4.0,) * 3, EYE)) > 1e-9
+
+
 @given(any_geometry)
 def test_array_order_is_the_reversal_of_both_rows_and_columns(geometry):
     """D' = J D J, O' = J O, S' = J S: the same positions, read backwards."""

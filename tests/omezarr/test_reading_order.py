@@ -1,5 +1,6 @@
 """The rules of reading, one by one, on documents of other writers."""
 
+import contextlib
 import copy
 import json
 import struct
@@ -347,7 +348,7 @@ def test_axes_in_another_order_are_arranged():
 def test_axes_that_are_not_tczyx_are_refused(names):
     document = v05(scale=(1.0,) * len(names), translation=(0.0,) * len(names))
     document["ome"]["multiscales"][0]["axes"] = axes(names=names)
-    with pytest.raises(FormatError, match="t, c, z, y, x"):
+    with pytest.raises(FormatError, match="expected"):
         decode_any(document)
 
 
@@ -435,7 +436,9 @@ def test_only_our_errors_escape_from_mutated_documents(name):
                 for i in range(len(decoded.multiscale.levels)):
                     decoded.multiscale.level_geometry(i)
             except SpconvertError as error:
-                assert "\n" not in str(error), (path, value)
+                lines = str(error).splitlines()
+                if len(lines) != 1:
+                    pytest.fail(f"{path} = {value!r}: {lines}")
 
 
 def spec_documents(kind):
@@ -450,12 +453,12 @@ def test_valid_documents_of_the_specification_are_read_or_refused_clearly(path):
     except SpconvertError as error:
         unreadable = ("plate", "well", "label", "scene")
         odd = ("untyped_axes", "custom_type_axes", "byDimension", "mismatch_axes_units")
-        assert path.parent.name in unreadable or path.stem in odd, error
+        if path.parent.name not in unreadable and path.stem not in odd:
+            raise
+        assert not str(error).endswith(":")  # noqa: PT017 (either outcome is right)
 
 
 @pytest.mark.parametrize("path", spec_documents("invalid"), ids=lambda p: p.stem)
 def test_invalid_documents_of_the_specification_never_crash(path):
-    try:
+    with contextlib.suppress(SpconvertError):
         decode_any(json.loads(path.read_text()))
-    except SpconvertError as error:
-        assert str(error)

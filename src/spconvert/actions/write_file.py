@@ -10,7 +10,7 @@ from typing import cast
 from spconvert.actions.open import OpenedFile
 from spconvert.actions.request import Request, default_memory
 from spconvert.actions.write_store import spooled
-from spconvert.errors import TargetError, VerificationError
+from spconvert.errors import LimitError, TargetError, VerificationError
 from spconvert.formats.plugin import Feature, FormatPlugin, Opened, Source, Target, WriteOptions
 from spconvert.model.finding import Finding, note, warning
 from spconvert.model.image import PixelSource, SequentialSource, SpatialImage
@@ -76,28 +76,41 @@ def write_file(
         if isinstance(event, Started | Advanced | Found):
             listener(event)
 
-    if image.pixels.access == "sequential":
-        image = spooled(image, work, listen)
-    digests = Digests()
-    watched = replace(image, pixels=WatchedSource(image.pixels, digests))
     memory = request.memory or default_memory()
     options = WriteOptions(
         codec=request.store.codec,
         budget=min(memory // 4, 64 << 20),
         report=lambda done: listen(Advanced(done)),
+        finding=lambda finding: listen(Found(finding)),
     )
-    listen(Started("write", image.nbytes))
     target = Target(request.target, work.folder)
+    listen(Started("write", image.nbytes))
     try:
-        files = tuple(plugin.write(watched, target, options))
-    except OSError as error:
-        hint = "choose another folder with -o, or free some space"
-        text = f"cannot write {request.target}: {error.strerror or error}"
-        raise TargetError(text, hint=hint) from error
+        files, digests = _written(image, plugin, target, options)
+    except LimitError:
+        if image.pixels.access != "sequential":
+            raise
+        # It comes in another order than the target needs: unpack it beside the output first.
+        image = spooled(image, work, listen)
+        listen(Started("write", image.nbytes))
+        files, digests = _written(image, plugin, target, options)
     reread = plugin.read(Source(files[0]))
     check_geometry([image.geometry], [reread.image.geometry])
     found.append(_check_voxels(reread, digests))
     return WrittenFile(files[1:], tuple(found))
+
+
+def _written(
+    image: SpatialImage, plugin: FormatPlugin, target: Target, options: WriteOptions
+) -> tuple[tuple[Path, ...], Digests]:
+    digests = Digests()
+    watched = replace(image, pixels=WatchedSource(image.pixels, digests))
+    try:
+        return tuple(plugin.write(watched, target, options)), digests
+    except OSError as error:
+        hint = "choose another folder with -o, or free some space"
+        text = f"cannot write {target.path}: {error.strerror or error}"
+        raise TargetError(text, hint=hint) from error
 
 
 def _check_voxels(reread: Opened, digests: Digests) -> Finding:

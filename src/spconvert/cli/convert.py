@@ -70,7 +70,13 @@ def _request(source: Path, target: Path, options: ConvertOptions) -> Request:
     from spconvert.formats.plugin import Source
 
     return Request(
-        Source(source, options.select, options.level, options.allow_external_data),
+        Source(
+            source,
+            options.select,
+            options.level,
+            options.allow_external_data,
+            spacing_assigned=bool(options.spacing or options.affine or options.like),
+        ),
         target,
         options.format,
         None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from spconvert.model.finding import Finding
+from spconvert.model.finding import Finding, Report, ignore_finding
 from spconvert.model.image import SpatialImage
 
 Feature = Literal[
@@ -46,6 +46,9 @@ class Source:
     """Resolution level, 0 is the finest; only for formats that keep levels."""
     allow_external_data: bool = False
     """Whether a detached header may name data files outside its own folder."""
+    spacing_assigned: bool = False
+    """Whether the caller assigns a spacing: an impossible one in the file (zero, no number) is
+    then replaced by 1 and reported, instead of refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class WriteOptions:
     """Bytes of pixels that may be held at once."""
     report: Progress = field(default=lambda _done: None)
     """Called with the bytes of pixels written so far."""
+    finding: Report = ignore_finding
+    """Called with what turns up while the pixels are read."""
 
 
 class Progress(Protocol):

@@ -38,6 +38,9 @@ ORTHONORMAL_TOLERANCE = 1e-6
 IDENTITY_TOLERANCE = 1e-9
 """Largest deviation of a direction that still counts as the identity or as a rotation."""
 
+ROUNDING = 16 * float(np.finfo(np.float64).eps)
+"""Relative error of a position after a chain of transformations (a rotation about it, say)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -297,11 +300,17 @@ class Geometry:
     def deviation_from(self, other: Geometry) -> float:
         """Largest difference between two geometries, in units of this one's smallest spacing.
 
-        Origins and steps (D · S) are compared; ``inf`` if dimension or space differ.
+        Origins and steps (D · S) are compared; ``inf`` if dimension or space differ. Origins that
+        differ by no more than the rounding of numbers of their size count as equal: far from 0,
+        one unit in the last place may be more of a voxel than anybody's tolerance.
         """
         if self.ndim != other.ndim or self.space != other.space:
             return float("inf")
-        return float(np.abs(self.affine - other.affine).max()) / min(self.spacing)
+        steps = float(np.abs(self.linear - other.linear).max())
+        origins = float(np.abs(np.subtract(self.origin, other.origin)).max())
+        if origins <= ROUNDING * max(map(abs, (*self.origin, *other.origin))):
+            origins = 0.0
+        return max(steps, origins) / min(self.spacing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ class ArrayInfo:
     fill_value: Any
     """As in the document."""
     zarr_format: int
+    index_at_end: bool = True
+    """Where a shard has its index."""
 
 
 def decode_v2(document: Mapping[str, Any], path: str) -> ArrayInfo:
@@ -84,10 +86,12 @@ def decode_v3(document: Mapping[str, Any], path: str) -> ArrayInfo:
     shape, outer = _extents(document.get("shape"), settings.get("chunk_shape"), name)
     codecs = [_v3_codec(c, name) for c in items(document.get("codecs"), name, "codecs")]
     shards = None
+    at_end = True
     chunks = outer
     for codec, configuration in codecs:
         if codec == "sharding_indexed":
             shards = outer
+            at_end = configuration.get("index_location", "end") != "start"
             inner = configuration.get("chunk_shape")
             _, chunks = _extents(list(outer), inner, name)
             if any(s % c for s, c in zip(shards, chunks, strict=True)):
@@ -109,6 +113,7 @@ def decode_v3(document: Mapping[str, Any], path: str) -> ArrayInfo:
         dimension_names=_dimension_names(document.get("dimension_names"), len(shape), name),
         fill_value=document.get("fill_value"),
         zarr_format=3,
+        index_at_end=at_end,
     )
     return _checked(info, name)
 

@@ -78,6 +78,8 @@ def image_paths(location: Location) -> tuple[tuple[str, str], ...]:
             continue
         try:
             inner = _attributes(location, child)
+        except _ArrayFound:
+            continue
         except FormatError:
             found.append((child, "unreadable"))
             continue
@@ -157,16 +159,20 @@ def _attributes(location: Location, path: str) -> tuple[Mapping[str, Any], list[
     if v3.get("zarr_format") != 3 or v3.get("node_type") != "group":
         kind = f"{shown(v3.get('node_type'))} of format {shown(v3.get('zarr_format'))}"
         raise FormatError(f"{location.path}: zarr.json is {kind}: a group of format 3 expected")
-    attributes = members(v3.get("attributes", {}), "attributes")
+    attributes = members(v3.get("attributes", {}), f"{location.path}: attributes")
     if location.read(key, 0, 1) is not None:
         message = "metadata of Zarr v2 and v3 side by side: those of v3 are read"
         findings.append(warning("zarr-formats-mixed", message, key))
     return attributes, findings
 
 
+class _ArrayFound(FormatError):
+    """An array where a group is meant."""
+
+
 def _array_error(location: Location, path: str) -> FormatError:
     name = f"{location.path}/{path}" if path else str(location.path)
-    return FormatError(f"{name} is a Zarr array, not an image", hint="give the group that holds it")
+    return _ArrayFound(f"{name} is a Zarr array, not an image", hint="give the group that holds it")
 
 
 def _is_image(attributes: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ import os
 import struct
 import zlib
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from spconvert.errors import FormatError, LimitError
 from spconvert.model.image import Access
 from spconvert.model.region import Region, Shape
 from spconvert.omezarr.arrays import ArrayInfo
+from spconvert.stores.blosc_frames import BloscCheck
 from spconvert.stores.location import Location, open_array
 
 _DAMAGE = (
@@ -107,5 +109,19 @@ class ZarrSource:
         """The array as zarr-python sees it; a process that was forked opens its own."""
         process = os.getpid()
         if process not in self._arrays:
-            self._arrays[process] = open_array(self.location, self.path, self.info.zarr_format)
+            self._arrays[process] = open_array(
+                self.location, self.path, self.info.zarr_format, _check_of(self.info)
+            )
         return self._arrays[process]
+
+
+def _check_of(info: ArrayInfo) -> BloscCheck | None:
+    """A check of the bytes as they are stored, for codecs that do not make it themselves."""
+    codecs = info.codecs.split("+")
+    if not codecs[-1].startswith("blosc"):
+        return None
+    alone = prod(info.chunks) * info.dtype.itemsize if len(codecs) == 1 else None
+    if info.shards is None:
+        return BloscCheck(alone)
+    count = prod(s // c for s, c in zip(info.shards, info.chunks, strict=True))
+    return BloscCheck(alone, count, info.index_at_end)

@@ -226,7 +226,7 @@ def _random_block(image: SpatialImage, unit: Shape, limit: int, workers: int) ->
     block = list(unit)
     for axis in order[order.index(fastest) + 1 :]:
         block[axis] = image.shape[axis]
-    most = max(1, min(PREFERRED_BLOCK_BYTES, limit // (4 * (workers + 1))))
+    most = max(1, min(PREFERRED_BLOCK_BYTES, limit // (3 * workers + 2)))
     own = [
         lcm(u, min(c, n)) for u, c, n in zip(unit, image.pixels.chunks, image.shape, strict=True)
     ]

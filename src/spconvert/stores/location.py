@@ -164,15 +164,30 @@ class ZipFile:
         return make_store(self)
 
 
-def open_array(location: Location, path: str, zarr_format: int) -> Array[Any]:
+class ObjectCheck(Protocol):
+    """Looks at a stored object, or a part of it, before it is decoded."""
+
+    def __call__(self, name: str, data: bytes, start: int, *, whole: bool) -> None:
+        """``data`` is object ``name`` from byte ``start`` (negative: from its end).
+
+        Raises ``FormatError`` if it must not be decoded.
+        """
+        ...
+
+
+def open_array(
+    location: Location, path: str, zarr_format: int, check: ObjectCheck | None = None
+) -> Array[Any]:
     """The array at ``path`` as zarr-python sees it, read-only.
 
     Raises what zarr-python raises for metadata or codecs that it does not know.
     """
     import zarr
 
+    from spconvert.stores.zarr_view import make_store
+
     known: Literal[2, 3] = 2 if zarr_format == 2 else 3
-    store = location.zarr_store()
+    store = make_store(location, check)
     return zarr.open_array(store=store, path=path, mode="r", zarr_format=known)
 
 

@@ -115,6 +115,7 @@ def publish(work: Workspace, siblings: Sequence[Path] = (), *, overwrite: bool) 
     moved beside the target before the target itself. Raises ``TargetError``.
     """
     try:
+        _remove(work.scratch)  # what is not kept need not reach the disk
         _flush(work.output)
         for sibling in siblings:
             _rename(sibling, work.target.parent / sibling.name, work, overwrite=overwrite)

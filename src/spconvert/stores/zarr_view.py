@@ -22,12 +22,15 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.core.buffer.core import default_buffer_prototype
 
 if TYPE_CHECKING:
-    from spconvert.stores.location import Location
+    from spconvert.stores.location import Location, ObjectCheck
 
 
-def make_store(location: Location) -> Store:
-    """The store of a location."""
-    return LocationStore(location)
+_DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+
+
+def make_store(location: Location, check: ObjectCheck | None = None) -> Store:
+    """The store of a location; ``check`` sees the bytes of chunks and shards before zarr does."""
+    return LocationStore(location, check)
 
 
 class LocationStore(Store):
@@ -37,9 +40,10 @@ class LocationStore(Store):
     supports_deletes: bool = False
     supports_listing: bool = True
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, check: ObjectCheck | None = None) -> None:
         super().__init__(read_only=True)
         self._location = location
+        self._check = check
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LocationStore) and other._location == self._location
@@ -62,6 +66,9 @@ class LocationStore(Store):
         data = self._location.read(key, start, stop)
         if data is not None and key.endswith(".zarray"):
             data = _without_empty_filters(data)
+        elif data is not None and self._check is not None and not key.endswith(_DOCUMENTS):
+            name = f"{self._location.path}: {key}"
+            self._check(name, data, start, whole=byte_range is None)
         kind = default_buffer_prototype() if prototype is None else prototype
         return None if data is None else kind.buffer.from_bytes(data)
 

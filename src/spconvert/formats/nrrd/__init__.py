@@ -87,7 +87,8 @@ class NrrdFormat:
         axes, assumed = file_axes(header.values, world, source.path)
         # Bytes first, geometry second: a file that is cut off is said to be so.
         pixels, sizes = pixels_of(header, axes, allow_external=source.allow_external_data)
-        place = placed(Fields(header.values, axes, world, source.path))
+        fields = Fields(header.values, axes, world, source.path, source.spacing_assigned)
+        place = placed(fields)
         components = axes.of("component")
         try:
             image = SpatialImage(

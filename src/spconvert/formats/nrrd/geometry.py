@@ -200,6 +200,10 @@ def _spacing(fields: Fields, axis: int, findings: list[Finding]) -> float:
             note("spacing-unknown", f"{fields.path.name}: no spacing of axis {axis}, 1 assumed")
         )
         return 1.0
+    if (not isfinite(spacing) or spacing == 0) and fields.spacing_assigned:
+        text = f"{fields.path.name}: spacing {spacing} of axis {axis} is replaced by 1"
+        findings.append(warning("spacing-impossible", text, "spacings"))
+        return 1.0
     if not isfinite(spacing) or spacing == 0:
         raise GeometryError(
             f"{fields.path}: spacing {spacing} of axis {axis}: a finite number other than 0 "

@@ -24,6 +24,8 @@ class Fields:
     axes: FileAxes
     world: World
     path: Path
+    spacing_assigned: bool = False
+    """Whether an impossible spacing may be replaced, because the caller assigns one."""
 
     def at(self, name: str, axis: int) -> float | None:
         """A per-axis number, or ``None`` where it is not there or NaN (which means unknown)."""

@@ -96,7 +96,7 @@ def write_image(image: SpatialImage, target: Target, options: WriteOptions) -> I
                 file.write((text + "\n").encode("utf-8", "replace"))
             encode = encoder(coding, file, plan.image.dtype)
             done = 0
-            for values in _in_file_order(plan, options.budget):
+            for values in _in_file_order(plan, options):
                 encode.write(values)
                 done += values.nbytes
                 options.report(done)
@@ -146,11 +146,11 @@ def _check_order(plan: _Plan) -> None:
         )
 
 
-def _in_file_order(plan: _Plan, budget: int) -> Iterator[NDArray[Any]]:
+def _in_file_order(plan: _Plan, options: WriteOptions) -> Iterator[NDArray[Any]]:
     """The samples from first to last, as contiguous arrays in file order."""
     pixels, order = plan.image.pixels, plan.order
     itemsize = pixels.dtype.itemsize
-    share = max(1, budget // 2)  # the array read, and its copy in file order
+    share = max(1, options.budget // 2)  # the array read, and its copy in file order
     slowest = next((axis for axis in order if pixels.shape[axis] > 1), order[0])
     row = pixels.chunks[slowest] * itemsize * prod(pixels.shape) // pixels.shape[slowest]
     cuts = list(
@@ -163,7 +163,7 @@ def _in_file_order(plan: _Plan, budget: int) -> Iterator[NDArray[Any]]:
         )
     )
     if pixels.access == "sequential":
-        arrays = cast("SequentialSource", pixels).scan(cuts)
+        arrays = cast("SequentialSource", pixels).scan(cuts, options.finding)
     else:
         arrays = (pixels.read(cut) for cut in cuts)
     for array in arrays:

@@ -29,7 +29,7 @@ test: .venv/dev validators  ## the whole suite, but for what takes minutes
 check: lint types layers test core docs  ## what CI runs
 
 check-all: check fuzz  ## and what takes minutes, or needs other tools
-	$(PYTEST) -m "slow or peers"
+	$(PYTEST) -m "slow or peers" || [ $$? -eq 5 ]  # 5: no such test
 
 lint: .venv/dev
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import SimpleITK as sitk
@@ -50,6 +51,7 @@ def directions(draw: st.DrawFn, ndim: int = 3) -> tuple[tuple[float, ...], ...]:
     order = draw(st.permutations(range(ndim)))
     signs = draw(st.tuples(*[st.sampled_from([-1.0, 1.0])] * ndim))
     turned = (turn * np.array(signs))[:, list(order)] + 0.0
+    turned /= [math.hypot(*column) for column in turned.T]  # unit length to the last place
     turned[np.abs(turned) < 1e-30] = 0.0  # ITK's inverse (vnl_svd) is NaN for denormal members
     return tuple(tuple(row) for row in turned.tolist())
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spconvert.errors import FormatError, SourceError, Unsupported, UsageError
+from spconvert.errors import FormatError, GeometryError, SourceError, Unsupported, UsageError
 from spconvert.model.finding import Finding, note, warning
 from spconvert.model.image import SpatialImage
 from spconvert.model.region import Region
@@ -105,7 +105,7 @@ def open_store(location: Location, path: str = "") -> OpenedStore:
     try:
         decoded = decode_any(attributes, nifti)
         arrays, more = _arrays(location, path, decoded)
-    except (FormatError, Unsupported) as error:
+    except (FormatError, GeometryError, Unsupported) as error:
         raise type(error)(f"{location.path}: {error}", hint=error.hint) from error
     decoded = _matching(decoded, arrays)
     if decoded.version in ("0.1", "0.2", "0.3"):

@@ -145,9 +145,12 @@ def _decode_blosc(data: bytes, nbytes: int) -> bytes:
     from numcodecs import blosc
 
     blosc.use_threads = False
-    # A Blosc header states the decoded length at byte 4: checked before anything is allocated.
+    # A Blosc header states the decoded length at byte 4 and its own at byte 12. numcodecs decodes
+    # a frame that was cut off to wrong values without a word, so both are checked first.
     if len(data) < 16 or int.from_bytes(data[4:8], "little") != nbytes:
         raise ValueError("its Blosc header states another length")
+    if int.from_bytes(data[12:16], "little") != len(data):
+        raise ValueError(f"it has {len(data)} bytes, its Blosc header states another number")
     return bytes(blosc.decompress(data))
 
 

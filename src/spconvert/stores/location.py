@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from zarr import Array
     from zarr.abc.store import Store
 
+    from spconvert.stores.zarr_view import ObjectCheck
+
 
 class Location(Protocol):
     """A store that can be read. It pickles as where it is."""
@@ -162,17 +164,6 @@ class ZipFile:
         from spconvert.stores.zarr_view import make_store
 
         return make_store(self)
-
-
-class ObjectCheck(Protocol):
-    """Looks at a stored object, or a part of it, before it is decoded."""
-
-    def __call__(self, name: str, data: bytes, start: int, *, whole: bool) -> None:
-        """``data`` is object ``name`` from byte ``start`` (negative: from its end).
-
-        Raises ``FormatError`` if it must not be decoded.
-        """
-        ...
 
 
 def open_array(

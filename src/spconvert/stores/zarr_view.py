@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 from zarr.abc.store import (
     ByteRequest,
@@ -21,14 +22,39 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.core.buffer.core import default_buffer_prototype
 
-if TYPE_CHECKING:
-    from spconvert.stores.location import Location, ObjectCheck
+
+class Readable(Protocol):
+    """What this module asks of a location; see ``location.Location`` for the meaning."""
+
+    @property
+    def path(self) -> Path:
+        """The folder or file."""
+        ...
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
+        """The bytes under a key, or a slice of them."""
+        ...
+
+    def names(self, prefix: str = "") -> tuple[str, ...]:
+        """Names directly below a prefix."""
+        ...
+
+
+class ObjectCheck(Protocol):
+    """Looks at a stored object, or a part of it, before it is decoded."""
+
+    def __call__(self, name: str, data: bytes, start: int, *, whole: bool) -> None:
+        """``data`` is object ``name`` from byte ``start`` (negative: from its end).
+
+        Raises ``FormatError`` if it must not be decoded.
+        """
+        ...
 
 
 _DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 
 
-def make_store(location: Location, check: ObjectCheck | None = None) -> Store:
+def make_store(location: Readable, check: ObjectCheck | None = None) -> Store:
     """The store of a location; ``check`` sees the bytes of chunks and shards before zarr does."""
     return LocationStore(location, check)
 
@@ -40,7 +66,7 @@ class LocationStore(Store):
     supports_deletes: bool = False
     supports_listing: bool = True
 
-    def __init__(self, location: Location, check: ObjectCheck | None = None) -> None:
+    def __init__(self, location: Readable, check: ObjectCheck | None = None) -> None:
         super().__init__(read_only=True)
         self._location = location
         self._check = check

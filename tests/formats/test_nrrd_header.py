@@ -14,7 +14,7 @@ from formats.contract import pixels
 from spconvert.errors import FormatError, GeometryError, SourceError, SpconvertError, Unsupported
 from spconvert.formats.nrrd import PLUGIN
 from spconvert.formats.nrrd.kinds import COMPONENT_KINDS
-from spconvert.formats.plugin import Source
+from spconvert.formats.plugin import ReadOptions, Source
 from spconvert.model.region import Region
 
 ARRAY = np.random.default_rng(2).integers(-500, 500, (4, 3, 2)).astype("<i2")
@@ -39,7 +39,7 @@ def read(tmp_path):
 
     def make(fields, data=DATA, lines=(), name="a.nrrd", **source):
         (tmp_path / name).write_bytes(header_of(fields, lines) + b"\n" + data)
-        return PLUGIN.read(Source(tmp_path / name, **source))
+        return PLUGIN.read(Source(tmp_path / name, options=ReadOptions(**source)))
 
     return make
 
@@ -372,7 +372,7 @@ def test_data_outside_the_folder_needs_leave(tmp_path):  # faults 14, 15
         with pytest.raises(SourceError, match="outside its folder") as caught:
             PLUGIN.read(Source(path))
         assert "--allow-external-data" in caught.value.hint
-        image = PLUGIN.read(Source(path, allow_external_data=True)).image
+        image = PLUGIN.read(Source(path, options=ReadOptions(allow_external_data=True))).image
         np.testing.assert_array_equal(pixels(image), ARRAY)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from spconvert.actions.open import OpenedFile, open_file
@@ -33,7 +34,7 @@ def describe(source: Source, format_name: str | None = None) -> Facts:
     images = []
     for entry in chosen:
         select = entry.select if several else source.select
-        one = Source(source.path, select, source.level, source.allow_external_data)
+        one = replace(source, select=select)
         images.append(_facts(open_file(one, format_name), select))
     return {"schema": SCHEMA, "path": str(source.path), "format": plugin.name, "images": images}
 
@@ -78,7 +79,7 @@ def _facts(file: OpenedFile, select: str | None) -> Facts:
         "bounds": [list(low), list(high)],
         "time": _time(image),
         "channels": [{"label": c.label, "color": c.color} for c in image.channels] or None,
-        "rescale": None,
+        "rescale": _rescale(file),
         "voxel_bytes": image.nbytes,
         "levels": _levels(file),
         "extra": dict(image.extra),
@@ -101,6 +102,13 @@ def _time(image: SpatialImage) -> Facts | None:
     if axis is None:
         return None
     return {"start": axis.start, "step": axis.step, "unit": axis.unit}
+
+
+def _rescale(file: OpenedFile) -> Facts | None:
+    rescale = file.opened.rescale
+    if rescale is None:
+        return None
+    return {"slope": rescale.slope, "intercept": rescale.intercept}
 
 
 def _levels(file: OpenedFile) -> Sequence[Facts] | None:

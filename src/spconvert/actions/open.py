@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def open_file(source: Source, format_name: str | None = None) -> OpenedFile:
     """
     plugin, findings = plugin_for_reading(source.path, format_name)
     opened = plugin.read(source)
-    merged = Opened(opened.image, (*findings, *opened.findings), opened.levels)
+    merged = replace(opened, findings=(*findings, *opened.findings))
     return OpenedFile(plugin, source, merged)
 
 

@@ -67,15 +67,17 @@ def _always(finding: Finding) -> bool:
 
 def _request(source: Path, target: Path, options: ConvertOptions) -> Request:
     from spconvert.actions.request import Request
-    from spconvert.formats.plugin import Source
+    from spconvert.formats.plugin import ReadOptions, Source
 
     return Request(
         Source(
             source,
             options.select,
             options.level,
-            options.allow_external_data,
-            spacing_assigned=bool(options.spacing or options.affine or options.like),
+            ReadOptions(
+                options.allow_external_data,
+                spacing_assigned=bool(options.spacing or options.affine or options.like),
+            ),
         ),
         target,
         options.format,

@@ -18,11 +18,11 @@ def inspect_files(
     ``show``: "text", "json", "short", or "get:KEY". Raises the errors of ``spconvert.errors``.
     """
     from spconvert.actions.describe import describe, fact
-    from spconvert.formats.plugin import Source
+    from spconvert.formats.plugin import ReadOptions, Source
 
     format_name, select, external = source_options
     for path in inputs:
-        source = Source(path, select, allow_external_data=external)
+        source = Source(path, select, options=ReadOptions(allow_external_data=external))
         facts = describe(source, format_name)
         if show == "json":
             print(json.dumps(facts, indent=2, ensure_ascii=False, default=_refuse))

@@ -91,7 +91,7 @@ class OmeZarrFormat:
         ``SourceError``, ``FormatError``, ``GeometryError``, ``Unsupported``, ``ChoiceNeeded``
         if the store has several images and none is selected, ``UsageError`` for an unknown level.
         """
-        location = open_location(source.path)
+        location = open_location(source.path, follow_symlinks=source.options.follow_symlinks)
         opened = open_store(location, _chosen(location, source.select))
         image = level_image(location, opened, source.level)
         return Opened(image, opened.findings, _levels(opened))

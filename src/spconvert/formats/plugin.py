@@ -36,6 +36,30 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How to read where a file leaves a choice; a plugin ignores what its format does not know."""
+
+    allow_external_data: bool = False
+    """Whether a detached header may name data files outside its own folder."""
+    follow_symlinks: bool = False
+    """Whether links inside a store may lead out of it."""
+    spacing_assigned: bool = False
+    """Whether the caller assigns a spacing: an impossible one in the file (zero, no number) is
+    then replaced by 1 and reported, instead of refused."""
+    nifti_xform: Literal["auto", "sform", "qform"] = "auto"
+    """Which of NIfTI's two transforms to take; ``auto``: as nibabel and ITK do, by the codes."""
+    rescale: Literal["auto", "apply", "keep"] = "auto"
+    """Slope and intercept: ``keep`` gives stored values, ``apply`` real ones as floats, ``auto``
+    integers where slope and intercept are integers and the results fit, else float32."""
+    dims: str | None = None
+    """Names of the axes of a bare array or TIFF, e.g. "tczyx"; ``None``: as the format says."""
+    on_uneven_slices: Literal["error", "warn"] = "error"
+    """What to do about slices whose distances differ, or of which some are missing."""
+    metadata: Literal["all", "safe", "none"] = "safe"
+    """Which header fields to keep: ``safe`` leaves out whatever may name a patient."""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """What to read: a path, and which image of it."""
 
@@ -44,11 +68,17 @@ class Source:
     """Name or number of the image, series or store member, where there are several."""
     level: int = 0
     """Resolution level, 0 is the finest; only for formats that keep levels."""
-    allow_external_data: bool = False
-    """Whether a detached header may name data files outside its own folder."""
-    spacing_assigned: bool = False
-    """Whether the caller assigns a spacing: an impossible one in the file (zero, no number) is
-    then replaced by 1 and reported, instead of refused."""
+    options: ReadOptions = ReadOptions()
+    more_paths: tuple[Path, ...] = ()
+    """Further files that belong to the same image, in any order: slices of a stack or series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescale:
+    """Real value = slope · stored value + intercept."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +89,8 @@ class Opened:
     findings: tuple[Finding, ...] = ()
     levels: tuple[LevelInfo, ...] = ()
     """Empty for formats without resolution levels."""
+    rescale: Rescale | None = None
+    """What the file says of slope and intercept, whether or not it was applied."""
 
 
 @dataclass(frozen=True, slots=True)

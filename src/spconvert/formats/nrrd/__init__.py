@@ -86,8 +86,8 @@ class NrrdFormat:
         world = world_of(header.values, header.texts, source.path)
         axes, assumed = file_axes(header.values, world, source.path)
         # Bytes first, geometry second: a file that is cut off is said to be so.
-        pixels, sizes = pixels_of(header, axes, allow_external=source.allow_external_data)
-        fields = Fields(header.values, axes, world, source.path, source.spacing_assigned)
+        pixels, sizes = pixels_of(header, axes, allow_external=source.options.allow_external_data)
+        fields = Fields(header.values, axes, world, source.path, source.options.spacing_assigned)
         place = placed(fields)
         components = axes.of("component")
         try:

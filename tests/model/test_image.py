@@ -112,4 +112,4 @@ def test_findings_are_data():
     assert warning("direction-lost", "gone", "space directions", 2) == Finding(
         "warning", "direction-lost", ("space directions", 2), "gone"
     )
-    assert note("unit-unknown", "no unit").where == ()
+    assert note("unknown-unit", "no unit").where == ()

@@ -358,7 +358,7 @@ def test_units_are_read_by_their_full_names_only_if_they_fit_the_axis():
     written[0]["unit"], written[1]["unit"], written[2]["unit"] = "mm", "second", "furlong"
     decoded = decode_any(document)
     assert [a.unit for a in decoded.multiscale.axes] == ["millimeter", None, None]
-    assert codes(decoded) == ["unit-name", "unit-unknown", "unit-unknown"]
+    assert codes(decoded) == ["unit-name", "unknown-unit", "unknown-unit"]
 
 
 def bare(version=None, **more):

@@ -111,7 +111,7 @@ def _unit(
     unit = unit_name(written) if isinstance(written, str) else None
     if unit not in (TIME_UNITS if axis.kind == "time" else LENGTH_UNITS):
         message = f"{shown(written)} is no unit of a {axis.kind} axis and is ignored"
-        findings.append(warning("unit-unknown", message, *where, "unit"))
+        findings.append(warning("unknown-unit", message, *where, "unit"))
         return None
     if unit != written:
         findings.append(note("unit-name", f"{written!r} is read as {unit!r}", *where, "unit"))

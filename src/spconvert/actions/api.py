@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from spconvert.actions.assign import GeometryEdit, VectorEdit
 from spconvert.actions.convert import Conversion
 from spconvert.actions.convert import convert as carry_out
 from spconvert.actions.request import PerAxis, Request, StoreRequest
 from spconvert.errors import UsageError
-from spconvert.formats.plugin import Source
+from spconvert.formats.plugin import ReadOptions, Source
 from spconvert.model.axes import unit_name
-from spconvert.model.geometry import Space
+from spconvert.model.geometry import Matrix, Space
 from spconvert.model.image import SpatialImage
 from spconvert.pipeline.events import Listener, ignore
 
-Numbers = float | Sequence[float]
-Sizes = int | Mapping[str, int]
+Sizes = SupportsIndex | Mapping[str, SupportsIndex]
 
 
 def convert(  # noqa: PLR0913 - the flags of the command line, by keyword
     source: str | Path | SpatialImage,
     target: str | Path,
     *,
+    select: str | None = None,
     level: int = 0,
-    spacing: Numbers | None = None,
-    origin: Numbers | None = None,
-    direction: Sequence[Sequence[float]] | str | None = None,
+    spacing: ArrayLike | None = None,
+    origin: ArrayLike | None = None,
+    direction: ArrayLike | None = None,
+    affine: ArrayLike | None = None,
     unit: str | None = None,
     space: Space | None = None,
     like: SpatialImage | None = None,
@@ -41,6 +45,7 @@ def convert(  # noqa: PLR0913 - the flags of the command line, by keyword
     scale_factors: Sequence[Sizes] | None = None,
     method: str = "mean",
     overwrite: bool = False,
+    dry_run: bool = False,
     strict: bool = False,
     memory: int | None = None,
     workers: int | None = None,
@@ -48,35 +53,39 @@ def convert(  # noqa: PLR0913 - the flags of the command line, by keyword
 ) -> Conversion:
     """Convert a file, or an image in memory, to the format that the target's suffix names.
 
-    ``spacing``, ``origin`` and ``direction`` (rows, or letters such as "RAS") are in x, y, z order
-    and LPS, in the image's own unit; they are assigned, nothing is resampled. ``chunks``,
-    ``shards`` and ``scale_factors`` are voxels per axis, one number or a mapping by axis name.
-    ``memory`` is in bytes. Raises the errors of ``spconvert.errors``; nothing is left behind then.
+    ``spacing`` and ``origin`` (one number, or one per space axis), ``direction`` (rows, shape
+    ``(n, n)``, or letters such as "RAS") and ``affine`` (homogeneous, ``(n + 1, n + 1)``, index
+    to physical) are in x, y, z order and LPS, in the image's own unit; they are assigned, nothing
+    is resampled. ``chunks``, ``shards`` and ``scale_factors`` are voxels
+    per axis, one number or a mapping by axis name. ``memory`` is in bytes. ``listener`` is called
+    with the events of ``spconvert.pipeline.events`` from the thread that called this function.
+    Raises the errors of ``spconvert.errors``; nothing is left behind then.
     """
-    full_unit = unit_name(unit) if unit is not None else None
-    if unit is not None and full_unit is None:
-        raise UsageError(f"unit {unit!r} is not known", hint="for example mm or micrometer")
     edit = GeometryEdit(
-        spacing=_vector(spacing),
-        origin=_vector(origin),
+        spacing=None if spacing is None else _vector("spacing", spacing),
+        origin=None if origin is None else _vector("origin", origin),
         direction=direction
         if direction is None or isinstance(direction, str)
-        else _rows(direction),
-        unit=full_unit,
-        space=space,
+        else _rows("direction", direction),
+        affine=None if affine is None else _rows("affine", affine),
+        unit=_unit(unit),
+        space=_space(space),
         like=like,
     )
     store = StoreRequest(
         ome_zarr_version,
-        _sizes(chunks) if chunks is not None else None,
-        shards if isinstance(shards, str) else _sizes(shards),
+        None if chunks is None else _sizes("chunks", chunks),
+        "auto" if shards == "auto" else "none" if shards == "none" else _sizes("shards", shards),
         codec,
         levels,
-        tuple(_sizes(f) for f in scale_factors) if scale_factors is not None else None,
+        None if scale_factors is None else tuple(_sizes("scale_factors", f) for f in scale_factors),
         method,
     )
+    assigned = edit.spacing is not None or edit.affine is not None or like is not None
+    reading = ReadOptions(spacing_assigned=assigned)
+    image = source if isinstance(source, SpatialImage) else None
     request = Request(
-        source if isinstance(source, SpatialImage) else Source(Path(source), level=level),
+        image or Source(Path(str(source)), select, level, reading),
         Path(target),
         edit=edit,
         reorient=reorient,
@@ -85,21 +94,55 @@ def convert(  # noqa: PLR0913 - the flags of the command line, by keyword
         memory=memory,
         workers=workers,
         strict=strict,
+        dry_run=dry_run,
     )
     return carry_out(request, listener)
 
 
-def _vector(values: Numbers | None) -> VectorEdit | None:
-    if values is None:
-        return None
-    if isinstance(values, int | float):
-        return VectorEdit((float(values),))
-    return VectorEdit(tuple(float(v) for v in values))
+def _unit(unit: str | None) -> str | None:
+    full = None if unit is None else unit_name(unit)
+    if unit is not None and full is None:
+        raise UsageError(f"unit {unit!r} is not known", hint="for example mm or micrometer")
+    return full
 
 
-def _rows(matrix: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(v) for v in row) for row in matrix)
+def _space(space: Space | None) -> Space | None:
+    if space not in {None, "LPS", "unknown"}:
+        raise UsageError(f"space {space!r}: 'LPS' or 'unknown' expected")
+    return space
 
 
-def _sizes(sizes: Sizes) -> PerAxis:
-    return PerAxis(sizes) if isinstance(sizes, int) else PerAxis(None, dict(sizes))
+def _vector(what: str, values: ArrayLike) -> VectorEdit:
+    members = _numbers(what, values)
+    if members.ndim > 1:
+        raise UsageError(f"{what} of shape {members.shape}: a number, or one per axis, expected")
+    return VectorEdit(tuple(members.reshape(-1).tolist()))
+
+
+def _rows(what: str, matrix: ArrayLike) -> Matrix:
+    rows = _numbers(what, matrix)
+    if rows.ndim != 2 or rows.shape[0] != rows.shape[1]:
+        raise UsageError(f"{what} of shape {rows.shape}: a square matrix expected")
+    return tuple(tuple(row) for row in rows.tolist())
+
+
+def _numbers(what: str, values: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{what} {values!r}: numbers expected") from error
+
+
+def _sizes(what: str, sizes: Sizes) -> PerAxis:
+    try:
+        if isinstance(sizes, Mapping):
+            made = PerAxis(None, {name: size.__index__() for name, size in sizes.items()})
+        else:
+            made = PerAxis(sizes.__index__())
+    except (AttributeError, TypeError) as error:
+        text = f"{what} {sizes!r}: an integer, or a mapping from axis names, expected"
+        raise UsageError(text) from error
+    given = made.by_name.values() if made.default is None else (made.default,)
+    if any(size < 1 for size in given):
+        raise UsageError(f"{what} {sizes!r}: sizes start at 1")
+    return made

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import isfinite
 
 from spconvert.errors import GeometryError, UsageError
 from spconvert.model.axes import LENGTH_UNITS, TIME_UNITS, unit_factor
@@ -32,8 +34,9 @@ class VectorEdit:
         new = list(old)
         for name, value in self.named:
             if name not in names:
-                raise UsageError(f"--{what}: the image has no axis {name!r}, only {names}")
-            new[names.index(name)] = value * factor
+                axes = ", ".join(names)
+                raise UsageError(f"--{what}: the image has no space axis {name!r}, only {axes}")
+            new[names.index(name)] = _scaled(value, factor)
         values = self.values * len(old) if len(self.values) == 1 else self.values
         if values and len(values) != len(old):
             raise UsageError(
@@ -42,7 +45,7 @@ class VectorEdit:
             )
         for i, member in enumerate(values):
             if member is not None:
-                new[i] = member * factor
+                new[i] = _scaled(member, factor)
         return tuple(new)
 
 
@@ -186,6 +189,13 @@ def _numbers(image: SpatialImage, what: str, edit: VectorEdit | None, old: Vecto
     return edit.applied(what, old, factor)
 
 
+def _scaled(value: float, factor: float) -> float:
+    """The float nearest to the product of the decimals: 700 µm are 0.7 mm, not 0.7…01."""
+    if factor == 1 or not isfinite(value):
+        return value
+    return float(Fraction(repr(float(value))) * Fraction(repr(factor)))
+
+
 def _direction(wanted: Matrix | str, ndim: int) -> Matrix:
     direction = code_direction(wanted) if isinstance(wanted, str) else wanted
     if len(direction) != ndim:
@@ -203,8 +213,12 @@ def _with_time_step(image: SpatialImage, step: float, unit: str | None) -> Spati
     if image.time is None:
         raise UsageError(f"--time-step: the image has no time axis, only {image.axis_names}")
     if unit is not None and unit not in TIME_UNITS:
-        raise UsageError(f"unit {unit!r} is no unit of time")
-    axes = tuple(
-        replace(a, step=step, unit=unit or a.unit) if a.kind == "time" else a for a in image.axes
-    )
-    return replace(image, axes=axes)
+        raise UsageError(f"unit {unit!r} is no unit of time", hint="for example s or ms")
+    if not (isfinite(step) and step > 0):
+        raise UsageError(f"--time-step {step:g}: a number greater than 0 is needed")
+    old = image.time
+    if unit is not None and old.unit in TIME_UNITS:
+        # The axis keeps its unit, for its start is in it too.
+        step, unit = _scaled(step, unit_factor(unit, old.unit)), old.unit
+    new = replace(old, step=step, unit=unit or old.unit)
+    return replace(image, axes=tuple(new if axis is old else axis for axis in image.axes))

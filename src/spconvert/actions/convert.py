@@ -19,12 +19,19 @@ from spconvert.actions.write_store import (
     spooled,
     write_store,
 )
-from spconvert.errors import FormatError, Unsupported
+from spconvert.errors import (
+    FormatError,
+    GeometryError,
+    SpconvertError,
+    Unsupported,
+    UsageError,
+)
 from spconvert.formats.plugin import FormatPlugin, Source
 from spconvert.formats.registry import plugin_for_writing, stem_of
-from spconvert.model.finding import Finding
+from spconvert.model.finding import Finding, note
 from spconvert.model.image import SpatialImage
 from spconvert.pipeline.events import Found, Listener, Planned, ignore
+from spconvert.pixels.spooled import unpacked
 from spconvert.stores.publish import Workspace, check_apart, check_target, publish, workspace
 
 
@@ -105,14 +112,30 @@ class _Job:
 
     def planned(self, image: SpatialImage) -> Conversion:
         """What would be done."""
-        if self.request.reorient is not None:
-            change = reorientation_needed(image, self.request.reorient)
-            if change is not None:
-                image = replace(image, geometry=change[2])
+        image, findings = self._as_if_reoriented(image)
+        _check_strict(findings, self.request)
+        done = self._planned(image)
+        return replace(done, findings=(*findings, *done.findings))
+
+    def _as_if_reoriented(self, image: SpatialImage) -> tuple[SpatialImage, tuple[Finding, ...]]:
+        code = self.request.reorient
+        if code is None:
+            return image, ()
+        found: tuple[Finding, ...] = ()
+        if self._must_unpack(image, code):
+            text = f"the source is unpacked beside the output first ({image.nbytes} bytes)"
+            found = (note("unpacked", text),)
+            image = replace(image, pixels=unpacked(image.pixels, Path("voxels")))
+        image, findings = reorient(image, code)
+        return image, (*found, *findings)
+
+    def _planned(self, image: SpatialImage) -> Conversion:
         if not self.to_store:
             losses = check_keeps(image, self.plugin, self.opened)
+            _check_strict(losses, self.request)
             return Conversion(self.request.target, self.plugin.name, image, losses, 1, 0, 0.0)
         plan = plan_store(image, self.request, self.memory)
+        _check_strict(plan.findings, self.request)
         self.listener(Planned(plan.pyramid))
         return self._conversion(plan, plan.findings, 0)
 
@@ -128,13 +151,19 @@ class _Job:
         code = self.request.reorient
         if code is None:
             return image, ()
-        if reorientation_needed(image, code) is not None and image.pixels.access == "sequential":
+        if self._must_unpack(image, code):
             image = spooled(image, work, self.listener)
         image, findings = reorient(image, code)
         for finding in findings:
             self.listener(Found(finding))
         _check_strict(findings, self.request)
         return image, findings
+
+    @staticmethod
+    def _must_unpack(image: SpatialImage, code: str) -> bool:
+        """A source that is read front to back cannot be read in another order."""
+        moves = reorientation_needed(image, code) is not None
+        return moves and image.pixels.access == "sequential"
 
     def _store(self, image: SpatialImage, work: Workspace) -> Conversion:
         plan = plan_store(image, self.request, self.memory)
@@ -171,12 +200,39 @@ class _Job:
         return {"software": f"spconvert {__version__}", "source": self.opened.provenance}
 
 
+_USAGE_CODES = frozenset({"like-size-differs"})
+_GEOMETRY_CODES = frozenset(
+    {
+        "spacing-impossible",
+        "spacing-contradicted",
+        "spacings-ignored",
+        "direction-unknown",
+        "direction-unusable",
+        "geometry-conflict",
+        "origin-ambiguous",
+        "orientation-unusable",
+        "transform-not-used",
+        "system-not-used",
+        "xform-disagreement",
+        "attribute-stale",
+    }
+)
+
+
+def _strict_error(code: str) -> type[SpconvertError]:
+    """The error that a warning becomes: of the target, the request, the geometry, or the file."""
+    if code.endswith(("-lost", "-not-standard", "-not-rotated")):
+        return Unsupported
+    if code in _USAGE_CODES:
+        return UsageError
+    return GeometryError if code in _GEOMETRY_CODES else FormatError
+
+
 def _check_strict(findings: tuple[Finding, ...] | list[Finding], request: Request) -> None:
     """With ``--strict`` the first warning ends the conversion."""
     if not request.strict:
         return
     for finding in findings:
         if finding.severity == "warning":
-            lost = finding.code.endswith(("-lost", "-not-standard"))
-            kind = Unsupported if lost else FormatError
-            raise kind(finding.message, hint="--strict turns this warning into an error")
+            hint = "--strict turns this warning into an error"
+            raise _strict_error(finding.code)(finding.message, hint=hint)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from spconvert.actions.open import OpenedFile, open_file
-from spconvert.errors import UsageError
+from spconvert.errors import ChoiceNeeded, FormatError, UsageError
 from spconvert.formats.plugin import Source
 from spconvert.formats.registry import plugin_for_reading
 from spconvert.model.finding import Finding
@@ -26,6 +26,9 @@ def describe(source: Source, format_name: str | None = None) -> Facts:
     """
     plugin, _ = plugin_for_reading(source.path, format_name)
     entries = plugin.images(source.path)
+    if not entries:
+        plugin.read(source)  # says what is missing
+        raise FormatError(f"{source.path} holds no image")
     chosen = [e for e in entries if source.select in (None, e.select)]
     if not chosen and source.select is not None:
         found = ", ".join(e.select for e in entries)
@@ -40,19 +43,25 @@ def describe(source: Source, format_name: str | None = None) -> Facts:
 
 
 def fact(facts: Facts, key: str) -> Any:
-    """One value of the first image, by a dotted key such as "spacing" or "time.step".
+    """One value of the only image, by a dotted key such as "spacing" or "time.step".
 
-    Raises ``UsageError`` for a key that the image does not have.
+    Raises ``UsageError`` for a key that the image does not have, ``ChoiceNeeded`` for several
+    images.
     """
+    if len(facts["images"]) > 1:
+        found = ", ".join(image["select"] for image in facts["images"])
+        hint = f"choose one with --select: {found}"
+        raise ChoiceNeeded(f"{facts['path']} holds {len(facts['images'])} images", hint=hint)
     image = facts["images"][0]
-    value: Any = {**image, "format": facts["format"], "path": facts["path"]}
+    known: Facts = {"path": facts["path"], "format": facts["format"], **image}
+    value: Any = known
     for part in key.split("."):
         if isinstance(value, dict) and part in value:
             value = value[part]
         elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
             value = value[int(part)]
         else:
-            raise UsageError(f"--get {key}: no such value", hint=f"keys: {', '.join(image)}")
+            raise UsageError(f"--get {key}: no such value", hint=f"keys: {', '.join(known)}")
     return value
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spconvert.formats.plugin import FormatPlugin, Opened, Source
-from spconvert.formats.registry import plugin_for_reading
+from spconvert.formats.registry import as_text, plugin_for_reading
 from spconvert.model.finding import Finding
 from spconvert.model.image import SpatialImage
 
@@ -37,7 +37,7 @@ class OpenedFile:
         if self.source is None or self.plugin is None:
             return {"format": "array"}
         path = self.source.path
-        facts: dict[str, Any] = {"name": path.name, "format": self.plugin.name}
+        facts: dict[str, Any] = {"name": as_text(path.name), "format": self.plugin.name}
         if path.is_file():
             facts["bytes"] = path.stat().st_size
         return facts
@@ -55,7 +55,8 @@ def open_file(source: Source, format_name: str | None = None) -> OpenedFile:
     """
     plugin, findings = plugin_for_reading(source.path, format_name)
     opened = plugin.read(source)
-    merged = replace(opened, findings=(*findings, *opened.findings))
+    image = replace(opened.image, name=as_text(opened.image.name))
+    merged = replace(opened, image=image, findings=(*findings, *opened.findings))
     return OpenedFile(plugin, source, merged)
 
 

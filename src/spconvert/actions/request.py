@@ -75,6 +75,13 @@ class Request:
     dry_run: bool = False
     """Plan only; nothing is written."""
 
+    def __post_init__(self) -> None:
+        """Raises ``UsageError`` for workers or memory that are no positive numbers."""
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"{self.workers} workers: at least one is needed")
+        if self.memory is not None and self.memory < 1:
+            raise UsageError(f"a memory budget of {self.memory} bytes: at least 1 is needed")
+
 
 def default_memory() -> int:
     """A quarter of the machine's memory, between 256 MiB and 2 GiB."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,10 +95,22 @@ def write_file(
         image = spooled(image, work, listen)
         listen(Started("write", image.nbytes))
         files, digests = _written(image, plugin, target, options)
+    _check_siblings(files[1:], request)
     reread = plugin.read(Source(files[0]))
     check_geometry([image.geometry], [reread.image.geometry])
-    found.append(_check_voxels(reread, digests))
+    listen(Found(_check_voxels(reread, digests)))
     return WrittenFile(files[1:], tuple(found))
+
+
+def _check_siblings(files: Sequence[Path], request: Request) -> None:
+    """A data file beside the target is replaced only along with the target it belongs to."""
+    if request.overwrite and os.path.lexists(request.target):
+        return
+    for path in files:
+        beside = request.target.parent / path.name
+        if os.path.lexists(beside):
+            text = f"{beside} exists, and {request.target.name} needs that name for its data"
+            raise TargetError(text, hint="choose another -o, or remove it first")
 
 
 def _written(

@@ -128,7 +128,7 @@ def write_store(
     )
     attributes = plan.version.encode(multiscale)
     _write_documents(root, root_documents(plan.version, attributes))
-    found.append(_verified(plan, multiscale, root, specs, witness))
+    listen(Found(_verified(plan, multiscale, root, specs, witness)))
     return tuple(found)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from spconvert import __version__
 from spconvert.cli import exit_codes
+from spconvert.cli.help import GroupedCommand, GroupedCommands
 from spconvert.cli.interrupts import Interrupted, interruptible
-from spconvert.cli.messages import say, say_error
+from spconvert.cli.messages import say, say_error, show
 from spconvert.cli.options import ConvertOptions, takes_options
 from spconvert.errors import SpconvertError, UsageError
 
@@ -24,7 +25,7 @@ _ClickError: type[Exception] = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="spconvert",
-    help="Convert images to OME-Zarr and back, keeping origin, spacing and direction exactly.",
+    cls=GroupedCommands,
     # Plain help costs 80 ms, rich help 180 ms.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -34,7 +35,7 @@ app = typer.Typer(
 
 def _print_version(*, asked: bool) -> None:
     if asked:
-        print(f"spconvert {__version__}")
+        show(f"spconvert {__version__}")
         raise typer.Exit
 
 
@@ -62,19 +63,21 @@ def root(
 ) -> None:
     """Convert images to OME-Zarr and back, keeping origin, spacing and direction exactly.
 
-    The main job: spconvert -i IN -o OUT.
-    The format of each follows its suffix, then its content.
+    The main job: spconvert -i IN -o OUT. The format of each follows its suffix, then its content.
+
+    The geometry flags assign, they never resample: no voxel changes. The order of vectors is
+    always x,y,z; coordinates of patients are LPS, in the unit of the image.
     """
     del version
     if context.invoked_subcommand is not None:
-        if inputs or output:
+        if inputs or output or replace(options, debug=False) != ConvertOptions():
             raise UsageError(
-                f"-i and -o go before no subcommand, found {context.invoked_subcommand!r}",
-                hint=f"spconvert {context.invoked_subcommand} --help",
+                f"flags before {context.invoked_subcommand!r} would not be seen by it",
+                hint=f"write them behind it: spconvert {context.invoked_subcommand} ... FLAGS",
             )
         return
     if not inputs and output is None:
-        print(context.get_help())
+        typer.echo(context.get_help())
         raise typer.Exit(exit_codes.USAGE)
     if not inputs or output is None:
         missing = "-i/--input" if not inputs else "-o/--output"
@@ -82,20 +85,24 @@ def root(
     _convert(inputs, output, options)
 
 
-@app.command("convert")
+@app.command("convert", cls=GroupedCommand)
 @takes_options
 def convert_command(
     paths: Annotated[list[Path], typer.Argument(help="IN OUT", metavar="IN OUT")],
     *,
     options: ConvertOptions,
 ) -> None:
-    """Convert IN to OUT; the same as spconvert -i IN -o OUT."""
+    """Convert IN to OUT; the same as spconvert -i IN -o OUT.
+
+    The geometry flags assign, they never resample: no voxel changes. The order of vectors is
+    always x,y,z; coordinates of patients are LPS, in the unit of the image.
+    """
     if len(paths) < 2:
         raise UsageError("an input and an output are needed", hint="spconvert convert IN OUT")
     _convert(paths[:-1], paths[-1], options)
 
 
-@app.command("inspect")
+@app.command("inspect", cls=GroupedCommand)
 def inspect_command(
     inputs: Annotated[list[Path], typer.Argument(help="Files or stores", metavar="IN...")],
     *,
@@ -114,14 +121,25 @@ def inspect_command(
         bool,
         typer.Option("--allow-external-data", help="As for a conversion"),
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Without header fields and findings")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Header fields in full length")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks")] = False,
 ) -> None:
-    """Show what files hold and where they are; only headers are read."""
-    del debug
-    from spconvert.cli.inspect import chosen_show, inspect_files
+    """Show what files hold and where they are; only headers are read.
 
-    show = chosen_show(as_json=as_json, short=short, get=get)
-    inspect_files(inputs, source_options=(format_name, select, allow_external_data), show=show)
+    Spacing, origin and direction are in x, y, z order; coordinates of a patient are LPS.
+    """
+    del debug
+    from spconvert.cli.inspect import chosen_view, inspect_files
+
+    view = chosen_view(as_json=as_json, short=short, get=get, quiet=quiet, verbose=verbose)
+    failed = inspect_files(inputs, (format_name, select, allow_external_data), view)
+    if failed:
+        raise typer.Exit(exit_codes.SOME_FAILED)
 
 
 def _convert(inputs: list[Path], output: Path, options: ConvertOptions) -> None:
@@ -132,26 +150,19 @@ def _convert(inputs: list[Path], output: Path, options: ConvertOptions) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code; never raises for what a user can cause."""
-    try:
-        code = _run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of stdout went away: nothing more can be said there, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exit_codes.READER_GONE
-    return code
+    with interruptible():
+        try:
+            return _answer(arguments)
+        except Interrupted as stop:
+            say("interrupted: nothing half-written was left behind")
+            return exit_codes.signal_code(stop.number)
 
 
-def _run(arguments: list[str]) -> int:
+def _answer(arguments: list[str]) -> int:
+    """Run the command line; every failure becomes two lines at most, and an exit code."""
     debug = "--debug" in arguments
-    if not debug:
-        sys.excepthook = _say_fault
     try:
-        with interruptible():
-            code = app(args=arguments, prog_name="spconvert", standalone_mode=False)
-    except Interrupted as stop:
-        say("interrupted: nothing was published")
-        return exit_codes.signal_code(stop.number)
+        code = get_command(app).main(arguments, "spconvert", standalone_mode=False)
     except SpconvertError as error:
         if debug:
             traceback.print_exc()
@@ -163,10 +174,14 @@ def _run(arguments: list[str]) -> int:
         say("error: out of memory")
         say("hint: allow spconvert less with --memory, or close other programs")
         return exit_codes.LIMIT
+    except SystemExit as stop:
+        # click ends so when the reader of stdout went away, and after shell completion.
+        gone = isinstance(stop.__context__, BrokenPipeError)
+        return exit_codes.READER_GONE if gone else int(stop.code or 0)
     return code if isinstance(code, int) else exit_codes.DONE
 
 
-def _say_fault(
+def say_fault(
     kind: type[BaseException], error: BaseException, _trace: TracebackType | None
 ) -> None:
     """The last resort, instead of a traceback; the interpreter then exits with 1."""
@@ -177,12 +192,16 @@ def _say_fault(
 def _say_usage(error: Exception) -> int:
     """A typo or a missing argument, in two lines."""
     message = getattr(error, "format_message", lambda: str(error))()
-    message = " ".join(message.split())
-    text, guess = message, ""
+    text = " ".join(message.split())
+    hint = "spconvert --help lists all flags"
     for words in (" Did you mean ", " (Possible options: "):
-        if words in message:
-            text, _, guess = message.partition(words)
+        if words in text:
+            text, _, guess = text.partition(words)
+            hint = f"did you mean {guess.rstrip('?)').replace(', ', ' or ')}?"
+            break
+    else:
+        if text.startswith("No such command"):
+            hint = "to convert: spconvert -i IN -o OUT, or spconvert convert IN OUT"
     say(f"error: {text[:1].lower()}{text[1:].rstrip('.')}")
-    guess = guess.rstrip("?)")
-    say(f"hint: did you mean {guess}?" if guess else "hint: spconvert --help lists all flags")
+    say(f"hint: {hint}")
     return exit_codes.USAGE if isinstance(error, _ClickUsage) else exit_codes.FAILED

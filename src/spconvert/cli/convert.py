@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spconvert.cli import values
-from spconvert.cli.messages import say, say_finding
+from spconvert.cli.interrupts import patient
+from spconvert.cli.messages import printable, say, say_finding, show
 from spconvert.cli.options import ConvertOptions
 from spconvert.cli.progress import progress
 from spconvert.cli.tables import extents, size, symbol, vector
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from spconvert.actions.request import Request, StoreRequest
     from spconvert.model.finding import Finding
     from spconvert.pipeline.events import Event, Listener, Planned
+    from spconvert.pipeline.plan import PyramidPlan
 
 
 def convert_one(inputs: list[Path], output: Path, options: ConvertOptions) -> None:
@@ -27,25 +32,39 @@ def convert_one(inputs: list[Path], output: Path, options: ConvertOptions) -> No
             f"{len(inputs)} inputs for one output: give one -i and one -o",
             hint="for many files call spconvert in a loop, with --skip-existing",
         )
-    if options.skip_existing and output.exists():
+    if options.skip_existing and os.path.lexists(output):
         if not options.quiet:
             say(f"{output}: exists, skipped")
         return
+    _check_given(options)
     from spconvert.actions.convert import convert
 
     request = _request(inputs[0], output, options)
     how = "none" if options.quiet else options.progress
-    with progress(how, output.name) as show:
-        done = convert(request, _listener(request, options, show))
+    with patient() as check, progress(how, printable(output.name)) as show_progress:
+        done = convert(request, _listener(request, options, (check, show_progress)))
     if options.dry_run:
         for line in _dry_lines(done):
-            print(line)
+            show(line)
     elif not options.quiet:
         say(_summary(done))
 
 
-def _listener(request: Request, options: ConvertOptions, show: Listener) -> Listener:
-    """Says findings and, with ``-v``, the plan; passes every event on to ``show``."""
+def _check_given(options: ConvertOptions) -> None:
+    """A script whose variable is empty means something else than a flag that was left out."""
+    for field in fields(options):
+        if getattr(options, field.name) == "":
+            raise UsageError(f"--{field.name.replace('_', '-')} has an empty value")
+
+
+def _listener(
+    request: Request, options: ConvertOptions, others: tuple[Callable[[], None], Listener]
+) -> Listener:
+    """Says findings and, with ``-v``, the plan; then calls ``others`` at every event.
+
+    These are one that may stop the run and one that shows how far it is.
+    """
+    check, show_progress = others
     from spconvert.pipeline.events import Found, Planned
 
     def listen(event: Event) -> None:
@@ -55,7 +74,8 @@ def _listener(request: Request, options: ConvertOptions, show: Listener) -> List
         elif isinstance(event, Planned) and options.verbose:
             for line in _plan_lines(event, request):
                 say(line)
-        show(event)
+        check()
+        show_progress(event)
 
     return listen
 
@@ -87,16 +107,10 @@ def _request(source: Path, target: Path, options: ConvertOptions) -> Request:
         _store(options),
         overwrite=options.overwrite,
         memory=values.parse_bytes(options.memory) if options.memory else None,
-        workers=_workers(options.workers),
+        workers=options.workers,
         strict=options.strict,
         dry_run=options.dry_run,
     )
-
-
-def _workers(wanted: int | None) -> int | None:
-    if wanted is not None and wanted < 1:
-        raise UsageError(f"-j {wanted}: at least one worker is needed")
-    return wanted
 
 
 def _edit(options: ConvertOptions) -> GeometryEdit:
@@ -124,14 +138,12 @@ def _store(options: ConvertOptions) -> StoreRequest:
     if options.no_shards and options.shards:
         raise UsageError("--shards and --no-shards contradict each other", hint="give one")
     shards = "none" if options.no_shards else options.shards or "auto"
-    if options.levels != "auto" and not options.levels.isdigit():
-        raise UsageError(f"--levels {options.levels!r}: auto or a number expected")
     return StoreRequest(
         options.ome_zarr_version,
         values.parse_sizes("--chunks", options.chunks) if options.chunks else None,
         "none" if shards == "none" else values.parse_shards(shards),
         options.codec,
-        None if options.levels == "auto" else int(options.levels),
+        values.parse_levels(options.levels),
         values.parse_scale_factors(options.scale_factors) if options.scale_factors else None,
         "mean" if options.method == "auto" else options.method,
     )
@@ -164,9 +176,23 @@ def _plan_lines(event: Planned, request: Request) -> list[str]:
     plan = event.plan
     memory = request.memory or default_memory()
     return [
+        *(f"level {line}" for line in _level_lines(plan)),
         f"memory: {size(plan.peak_bytes)} of voxels at most, budget {size(memory)}",
         f"workers: {plan.workers}",
     ]
+
+
+def _level_lines(plan: PyramidPlan) -> list[str]:
+    """One line per level, sizes and factors in x, y, z order."""
+    lines = []
+    for level in plan.levels:
+        shards = f", shards {extents(level.shards)}" if level.shards else ""
+        factors = ",".join(str(f) for f in reversed(level.factors))
+        lines.append(
+            f"{level.path}: {extents(level.shape)}, factors {factors}, "
+            f"chunks {extents(level.chunks)}{shards}"
+        )
+    return lines
 
 
 def _dry_lines(done: Conversion) -> list[str]:
@@ -176,13 +202,7 @@ def _dry_lines(done: Conversion) -> list[str]:
     if done.plan is None:
         return lines
     pyramid = done.plan.pyramid
-    for level in pyramid.levels:
-        shards = f", shards {extents(level.shards)}" if level.shards else ""
-        factors = ",".join(str(f) for f in reversed(level.factors))
-        lines.append(
-            f"  {level.path}: {extents(level.shape)}, factors {factors}, "
-            f"chunks {extents(level.chunks)}{shards}"
-        )
+    lines += [f"  {line}" for line in _level_lines(pyramid)]
     itemsize = done.image.dtype.itemsize
     lines.append(f"  method {done.plan.reducer.name}, codec {done.plan.codec.label}")
     lines.append(f"  voxels {size(pyramid.voxels * itemsize)} uncompressed")

@@ -3,46 +3,83 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from spconvert.cli import tables
-from spconvert.errors import UsageError
+from spconvert.cli.messages import say_error, show
+from spconvert.errors import SpconvertError, UsageError
+
+View = Callable[[dict[str, Any]], Iterable[str]]
+"""From the facts about one input to the lines to print."""
 
 
 def inspect_files(
-    inputs: list[Path], *, source_options: tuple[str | None, str | None, bool], show: str
-) -> None:
-    """Print the facts about each input.
+    inputs: list[Path], source_options: tuple[str | None, str | None, bool], view: View
+) -> int:
+    """Print the facts about each input; the number of those that failed.
 
     ``source_options``: format name, image to select, whether detached data may lie elsewhere.
-    ``show``: "text", "json", "short", or "get:KEY". Raises the errors of ``spconvert.errors``.
+    Of several inputs one that fails does not stop the others. Raises the errors of
+    ``spconvert.errors`` for a single one.
     """
-    from spconvert.actions.describe import describe, fact
+    from spconvert.actions.describe import describe
     from spconvert.formats.plugin import ReadOptions, Source
 
     format_name, select, external = source_options
+    failed = 0
     for path in inputs:
         source = Source(path, select, options=ReadOptions(allow_external_data=external))
-        facts = describe(source, format_name)
-        if show == "json":
-            print(json.dumps(facts, indent=2, ensure_ascii=False, default=_refuse))
-        elif show == "short":
-            for line in tables.short_line(facts):
-                print(line)
-        elif show.startswith("get:"):
-            print(tables.bare(fact(facts, show.removeprefix("get:"))))
-        else:
-            for line in tables.description(facts):
-                print(line)
+        try:
+            lines = list(view(describe(source, format_name)))
+        except SpconvertError as error:
+            if len(inputs) == 1:
+                raise
+            say_error(error)
+            failed += 1
+            continue
+        for line in lines:
+            show(line)
+    return failed
 
 
-def chosen_show(*, as_json: bool, short: bool, get: str | None) -> str:
-    """Which of the three forms was asked for. Raises ``UsageError`` for more than one."""
+def chosen_view(*, as_json: bool, short: bool, get: str | None, quiet: bool, verbose: bool) -> View:
+    """How to print, by the flags. Raises ``UsageError`` for more than one form."""
     if as_json + short + (get is not None) > 1:
         raise UsageError("--json, --short and --get contradict each other", hint="give one")
     if get is not None:
-        return f"get:{get}"
-    return "json" if as_json else "short" if short else "text"
+        return lambda facts: [_value(facts, get)]
+    if as_json:
+        return _json_lines
+    if short:
+        return tables.short_line
+    detail: tables.Detail = "full" if verbose else "none" if quiet else "cut"
+    return lambda facts: tables.description(facts, detail)
+
+
+def _value(facts: dict[str, Any], key: str) -> str:
+    from spconvert.actions.describe import fact
+
+    return tables.bare(fact(facts, key))
+
+
+def _json_lines(facts: dict[str, Any]) -> list[str]:
+    # ASCII, so that the bytes are the same in every locale and for every file name.
+    text = json.dumps(_finite(facts), indent=2, allow_nan=False, default=_refuse)
+    return text.splitlines()
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with numbers that JSON cannot hold as words: headers may state anything."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _finite(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(member) for member in value]
+    return value
 
 
 def _refuse(value: object) -> object:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-_GEOMETRY = "Geometry: these assign, they never resample (x,y,z; LPS)"
+_GEOMETRY = "Geometry (assigned, never resampled; x,y,z; LPS)"
 _STORE = "Pyramid and store"
 _RUN = "Run"
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
+
+Detail = Literal["none", "cut", "full"]
+"""How much of the header fields to show."""
 
 _UNIT_SYMBOLS = {
     "millimeter": "mm",
@@ -19,7 +22,7 @@ _UNIT_SYMBOLS = {
 
 def bare(value: Any) -> str:
     """A value for a shell script: numbers exact and separated by spaces, no brackets."""
-    if isinstance(value, dict):
+    if isinstance(value, dict | bool):
         return json.dumps(value)
     if isinstance(value, list):
         return " ".join(bare(member) for member in value)
@@ -74,12 +77,15 @@ def short_line(facts: dict[str, Any]) -> Iterable[str]:
         yield "  ".join(words)
 
 
-def description(facts: dict[str, Any]) -> Iterable[str]:
-    """Everything, one fact a line, label and value aligned."""
+def description(facts: dict[str, Any], detail: Detail = "cut") -> Iterable[str]:
+    """Everything, one fact a line, label and value aligned; header fields as ``detail`` says."""
     for image in facts["images"]:
         select = f" [{image['select']}]" if image["select"] else ""
         yield f"{facts['path']}{select}"
-        for label, value in _rows(facts, image):
+        rows = [*_rows(facts, image), *_more_rows(image)]
+        if detail != "none":
+            rows += _header_rows(image, detail)
+        for label, value in rows:
             yield f"  {label:<12} {value}".rstrip()
 
 
@@ -103,7 +109,6 @@ def _rows(facts: dict[str, Any], image: dict[str, Any]) -> Iterable[tuple[str, s
         yield "" if n else "affine", "  ".join(f"{number(v):>12}" for v in row)
     low, high = image["bounds"]
     yield "bounds", f"{vector(low)}  to  {vector(high)}"
-    yield from _more_rows(image)
 
 
 def _more_rows(image: dict[str, Any]) -> Iterable[tuple[str, str]]:
@@ -118,7 +123,10 @@ def _more_rows(image: dict[str, Any]) -> Iterable[tuple[str, str]]:
         where = f"{level['path']}: {extents(level['shape'])}, spacing {vector(level['spacing'])}"
         stored = f"chunks {extents(level['chunks'])}{shards}, {level['codecs']}"
         yield "" if n else "levels", f"{where}, {stored}"
-    for n, (key, value) in enumerate(_header_fields(image["extra"])):
+
+
+def _header_rows(image: dict[str, Any], detail: Detail) -> Iterable[tuple[str, str]]:
+    for n, (key, value) in enumerate(_header_fields(image["extra"], detail)):
         yield "" if n else "header", f"{key}: {value}"
     for finding in image["findings"]:
         yield finding["severity"], f"{finding['message']} [{finding['code']}]"
@@ -130,9 +138,9 @@ def _space(image: dict[str, Any]) -> str:
     return "unknown: the file states no anatomy"
 
 
-def _header_fields(extra: dict[str, Any]) -> Iterable[tuple[str, str]]:
+def _header_fields(extra: dict[str, Any], detail: Detail) -> Iterable[tuple[str, str]]:
     for fields in extra.values():
         if isinstance(fields, dict):
             for key, value in fields.items():
                 text = json.dumps(value, ensure_ascii=False)
-                yield key, text if len(text) <= 100 else text[:97] + "..."
+                yield key, text if detail == "full" or len(text) <= 100 else text[:97] + "..."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _WITH_UNIT = re.compile(rf"^(?P<numbers>.*?(?:{_NUMBER}|,))\s*(?P<unit>[^\W\d][\w ]*)?$")
+_SIZE = r"[0-9]{1,18}"
 _BYTES = re.compile(rf"^\s*(?P<number>{_NUMBER})\s*(?P<unit>[a-zA-Z]*)\s*$")
 _BYTE_UNITS = {"": 1, "b": 1} | {
     f"{prefix}{suffix}": base**power
@@ -39,8 +41,11 @@ def parse_vector(flag: str, text: str) -> VectorEdit:
     members = match["numbers"].split(",")
     try:
         if any("=" in member for member in members):
-            pairs = (member.split("=", 1) for member in members)
-            return VectorEdit((), tuple((n.strip(), float(v)) for n, v in pairs), unit)
+            pairs = [member.split("=", 1) for member in members]
+            named = {name.strip(): float(value) for name, value in pairs}
+            if len(named) < len(pairs):
+                raise UsageError(f"{flag} {text!r} names an axis twice", hint=hint)
+            return VectorEdit((), tuple(named.items()), unit)
         values = tuple(float(m) if m.strip() else None for m in members)
     except ValueError as error:
         raise UsageError(f"{flag} {text!r} is not a list of numbers", hint=hint) from error
@@ -103,10 +108,10 @@ def parse_bytes(text: str) -> int:
     factor = _BYTE_UNITS.get(match["unit"].lower()) if match else None
     if match is None or factor is None:
         raise UsageError(f"--memory {text!r} is no size", hint="for example 2GiB or 512MiB")
-    number = int(float(match["number"]) * factor)
-    if number <= 0:
-        raise UsageError(f"--memory {text!r}: more than 0 bytes are needed")
-    return number
+    number = float(match["number"]) * factor
+    if not (isfinite(number) and number >= 1):
+        raise UsageError(f"--memory {text!r}: 1 byte or more is needed, and an end")
+    return int(number)
 
 
 def parse_sizes(flag: str, text: str) -> PerAxis:
@@ -115,16 +120,27 @@ def parse_sizes(flag: str, text: str) -> PerAxis:
 
     hint = f"for example {flag} 64 or {flag} z=32,y=128,x=128"
     named: dict[str, int] = {}
-    if re.fullmatch(r"\s*\d+\s*", text):
+    if re.fullmatch(rf"\s*{_SIZE}\s*", text):
         if int(text) < 1:
             raise UsageError(f"{flag} {text!r}: sizes start at 1", hint=hint)
         return PerAxis(int(text))
     for member in text.split(","):
-        match = re.fullmatch(r"\s*(\w+)\s*=\s*(\d+)\s*", member)
+        match = re.fullmatch(rf"\s*(\w+)\s*=\s*({_SIZE})\s*", member)
         if match is None or match[1] not in KIND_OF_NAME or int(match[2]) < 1:
             raise UsageError(f"{flag} {text!r}: {member!r} is no size of an axis", hint=hint)
+        if match[1] in named:
+            raise UsageError(f"{flag} {text!r} names axis {match[1]!r} twice", hint=hint)
         named[match[1]] = int(match[2])
     return PerAxis(None, named)
+
+
+def parse_levels(text: str) -> int | None:
+    """``auto`` (``None``) or a number of levels. Raises ``UsageError``."""
+    if text == "auto":
+        return None
+    if not re.fullmatch(_SIZE, text) or int(text) < 1:
+        raise UsageError(f"--levels {text!r}: auto or a number from 1 expected")
+    return int(text)
 
 
 def parse_scale_factors(text: str) -> tuple[PerAxis, ...]:

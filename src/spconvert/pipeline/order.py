@@ -10,38 +10,33 @@ from spconvert.model.region import Shape, block_region, blocks_touching, grid_sh
 from spconvert.pipeline.plan import PlannedLevel, PyramidPlan
 
 
-def morton(counts: Sequence[int]) -> Iterator[Shape]:
-    """Grid indices along the Z-order curve (Morton 1966): neighbours in space come close in time.
-
-    So the children of a coarser block come one after another, and few coarser blocks are ever
-    unfinished at once.
-    """
-    edge = 1 << max(0, max(counts) - 1).bit_length()
-    yield from _morton_cube((0,) * len(counts), edge, tuple(counts))
-
-
-def _morton_cube(corner: Shape, edge: int, counts: Shape) -> Iterator[Shape]:
-    if any(c >= n for c, n in zip(corner, counts, strict=True)):
-        return
-    if edge == 1:
-        yield corner
-        return
-    half = edge // 2
-    # An axis that ends before the middle is not split: one child instead of two.
-    choices = [(c, c + half) if c + half < n else (c,) for c, n in zip(corner, counts, strict=True)]
-    for child in itertools.product(*choices):
-        yield from _morton_cube(child, half, counts)
-
-
 def visiting_order(plan: PyramidPlan) -> Iterator[Shape]:
     """Blocks of level 0 of a source with random access, in the order of their tasks.
 
-    Time and channel blocks come one after another, space blocks along the Z-order curve.
+    Depth first: all that a block of the coarsest level is made of comes before the next one
+    begins, and so on down, so that one thread would have one unfinished block per level. Where
+    every step halves every axis this is the Z-order curve (Morton 1966).
     """
-    counts = grid_shape(plan.levels[0].shape, plan.levels[0].block)
-    for outer in itertools.product(*(range(n) for n in counts[: -plan.space_ndim])):
-        for inner in morton(counts[-plan.space_ndim :]):
-            yield (*outer, *inner)
+    top = plan.levels[-1]
+    for index in itertools.product(*map(range, grid_shape(top.shape, top.block))):
+        yield from _descendants(plan.levels, index)
+
+
+def _descendants(levels: Sequence[PlannedLevel], index: Shape) -> Iterator[Shape]:
+    """Blocks of the first level below block ``index`` of the last one."""
+    if len(levels) == 1:
+        yield index
+        return
+    finer, level = levels[-2:]
+    counts = grid_shape(finer.shape, finer.block)
+    children = []
+    for i, block, step, child, count in zip(
+        index, level.block, level.step, finer.block, counts, strict=True
+    ):
+        first, stop = (-(-j * block * step // child) for j in (i, i + 1))
+        children.append(range(first, min(stop, count)))
+    for inner in itertools.product(*children):
+        yield from _descendants(levels[:-1], inner)
 
 
 def finishing_orders(

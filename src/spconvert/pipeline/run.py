@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -106,8 +106,8 @@ def _run_stream(
     regions = list(slab_regions(plan, source.storage_order))
     pyramid.number(index for region in regions for index in blocks_touching(region, level.block))
     alive: deque[list[Future[int]]] = deque()
+    scan = source.scan(regions, tracker.report)
     try:
-        scan = source.scan(regions, tracker.report)
         for region in regions:
             if len(alive) >= plan.slabs_alive:
                 tracker.finish(alive.popleft())
@@ -125,6 +125,8 @@ def _run_stream(
             tracker.finish(alive.popleft())
     finally:
         _drain([future for futures in alive for future in futures])
+        if isinstance(scan, Generator):
+            scan.close()  # its file, also where a traceback keeps the generator alive
 
 
 def slab_regions(plan: PyramidPlan, storage_order: Sequence[int]) -> Iterator[Region]:

@@ -32,7 +32,8 @@ class RangeObserver:
     """Looks at level 0 of an image of real values; every voxel counts for low and high.
 
     The percentiles are taken from the voxels whose indices are multiples of a stride that leaves
-    at most ``MOST_SAMPLES`` of them, so they do not depend on blocks, threads or their order.
+    at most ``MOST_SAMPLES`` of them over all channels, so they do not depend on blocks, threads or
+    their order.
     """
 
     shape: Shape
@@ -44,8 +45,10 @@ class RangeObserver:
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        along = [n for axis, n in enumerate(self.shape) if axis != self.channel_axis]
+        each = max(1, MOST_SAMPLES // (prod(self.shape) // prod(along)))
         self._stride = 1
-        while prod(ceil(n / self._stride) for n in self.shape) > MOST_SAMPLES:
+        while prod(ceil(n / self._stride) for n in along) > each:
             self._stride += 1
 
     def observe(self, level: int, region: Region, pixels: NDArray[Any]) -> None:

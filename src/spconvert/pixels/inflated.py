@@ -36,6 +36,10 @@ _LARGEST_RATIO: dict[Codec, int] = {"gzip": 1032, "zlib": 1032, "bzip2": 2_000_0
 standing for up to 259, in some 40 bytes; rounded up."""
 
 
+_LARGEST_TRAILER = 16 << 20
+"""Bytes behind the voxels that are decoded to get at the checksum; FreeSurfer's tags are few."""
+
+
 @dataclass(frozen=True, slots=True)
 class CompressedPart:
     """One compressed stream, from ``offset`` to the end of a file."""
@@ -47,6 +51,8 @@ class CompressedPart:
     """How many decompressed bytes belong to the array."""
     skip: int = 0
     """How many decompressed bytes lie before them."""
+    trailer: bool = False
+    """Whether the format may have more behind the voxels, so that it is nothing to report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +257,9 @@ class _InflatingPart:
 
     def finish(self, report: Report) -> None:
         path = str(self._part.path)
-        if self._decode(1):
+        if self._part.trailer:
+            self._check_trailer()
+        elif self._decode(1):
             report(
                 warning(
                     "surplus-data",
@@ -265,6 +273,12 @@ class _InflatingPart:
 
     def close(self) -> None:
         self._file.close()
+
+    def _check_trailer(self) -> None:
+        """Decode up to a bound what lies behind the voxels, for the checksum at its end."""
+        left = _LARGEST_TRAILER
+        while left > 0 and (piece := self._decode(PIECE_BYTES)):
+            left -= len(piece)
 
     def _discard(self, count: int) -> None:
         scratch = memoryview(bytearray(min(count, PIECE_BYTES)))

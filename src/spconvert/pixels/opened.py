@@ -31,8 +31,13 @@ class ArraySource:
 
     @property
     def chunks(self) -> Shape:
-        """The whole array."""
-        return self.array.shape
+        """One index of the slowest axis that has several, all of the others: as a raw file."""
+        chunks = list(self.array.shape)
+        for axis in self.storage_order:
+            if chunks[axis] > 1:
+                chunks[axis] = 1
+                break
+        return tuple(chunks)
 
     @property
     def access(self) -> Access:

@@ -37,7 +37,10 @@ def mean(block: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
 
     Integers and booleans: exact, rounded to nearest, ties towards +infinity, never overflowing.
     Floats: summed in a wider type (float64 in float64); NaN are left out, a window of NaN is NaN.
+    Complex values: real and imaginary part apart; one that is NaN in either is left out whole.
     """
+    if not block.dtype.isnative:
+        block = block.astype(block.dtype.newbyteorder("="))
     shape = tuple(-(-n // f) for n, f in zip(block.shape, factors, strict=True))
     result = np.empty(shape, block.dtype)
     for source, target, window in _uniform_parts(block.shape, factors):
@@ -227,9 +230,27 @@ def _careful_mean(
     """Mean without NaN, each value divided before it is added: for windows that are not finite."""
     valid = ~np.isnan(part)
     count = _row_first_sum(valid, window, np.dtype(np.float64))
+    if accumulator.kind == "f":
+        return _mean_of_valid(part, valid, count, window).astype(accumulator)
+    # A complex division would turn (inf + 0j) / 8 into inf + nan j.
+    result = np.empty(count.shape, accumulator)
+    result.real = _mean_of_valid(part.real, valid, count, window)
+    result.imag = _mean_of_valid(part.imag, valid, count, window)
+    return result
+
+
+def _mean_of_valid(
+    part: NDArray[Any], valid: NDArray[Any], count: NDArray[Any], window: Sequence[int]
+) -> NDArray[Any]:
+    """Mean, in float64, of the ``valid`` values of each window, of which there are ``count``."""
     per_voxel = count
     for axis, step in enumerate(window):
         per_voxel = np.repeat(per_voxel, step, axis=axis)
-    shares = np.where(valid, part.astype(accumulator) / np.maximum(per_voxel, 1), 0)
-    total = _row_first_sum(shares, window, accumulator)
-    return np.where(count > 0, total, np.nan).astype(accumulator)
+    double = np.dtype(np.float64)
+    shares = np.where(valid, part.astype(double) / np.maximum(per_voxel, 1), 0)
+    total = _row_first_sum(shares, window, double)
+    # Shares that were rounded up may add to more than the largest number, which no mean exceeds.
+    most = np.finfo(double).max
+    infinite = _row_first_sum(valid & np.isinf(part), window, double) > 0
+    total = np.where(infinite, total, np.clip(total, -most, most))
+    return np.where(count > 0, total, np.nan)

@@ -157,9 +157,26 @@ def _decode_blosc(data: bytes, nbytes: int) -> bytes:
 def _decode_zstd(data: bytes, nbytes: int) -> bytes:
     from numcodecs import zstd
 
+    # A frame that holds less would leave the rest of the target as it happens to be.
+    if _zstd_content_bytes(data) != nbytes:
+        raise ValueError("its zstd frame states another length")
     target = np.empty(nbytes, np.uint8)
     zstd.decompress(data, target)
     return target.tobytes()
+
+
+def _zstd_content_bytes(data: bytes) -> int | None:
+    """Decoded length that a zstd frame states (RFC 8878, 3.1.1.1); ``None`` if it states none."""
+    if len(data) < 5 or data[:4] != b"\x28\xb5\x2f\xfd":
+        return None
+    descriptor = data[4]
+    flag, single_segment = descriptor >> 6, bool(descriptor & 32)
+    if flag == 0 and not single_segment:
+        return None
+    start = 5 + (not single_segment) + (0, 1, 2, 4)[descriptor & 3]
+    size = (1, 2, 4, 8)[flag]
+    # "When FCS_Field_Size is 2, the offset of 256 is added."
+    return int.from_bytes(data[start : start + size], "little") + (256 if size == 2 else 0)
 
 
 def _decode_gzip(data: bytes, nbytes: int) -> bytes:
@@ -171,6 +188,8 @@ def _decode_gzip(data: bytes, nbytes: int) -> bytes:
         decoded = inflate.decompress(data, nbytes + 1)
     except zlib_error as error:
         raise ValueError(str(error)) from error
+    if len(decoded) <= nbytes and not inflate.eof:
+        raise ValueError("its gzip data are cut off")
     return decoded
 
 

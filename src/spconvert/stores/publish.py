@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spconvert.errors import TargetError, UsageError
+from spconvert.stores.lock import locked, refused
 
 _LINUX: bool = sys.platform == "linux"
 _AT_FDCWD = -100
@@ -57,7 +58,8 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     not writable.
     """
     parent = target.parent
-    if not parent.is_dir():
+    # Unlike Path.is_dir this says no to a name that is too long.
+    if not os.path.isdir(parent):  # noqa: PTH112 (see above)
         hint = f"create it first: mkdir -p {parent}"
         raise TargetError(f"folder {parent} does not exist", hint=hint)
     if not os.access(parent, os.W_OK | os.X_OK):
@@ -69,15 +71,29 @@ def check_target(target: Path, *, overwrite: bool) -> None:
             f"{target} exists", hint="replace it with --overwrite, or choose another -o"
         )
     if target.is_dir() and not is_zarr_store(target):
-        raise TargetError(
-            f"{target} is a folder but not a Zarr store",
-            hint="--overwrite never removes such a folder; choose another name with -o",
-        )
+        raise _foreign_folder(target)
+
+
+def _foreign_folder(target: Path) -> TargetError:
+    return TargetError(
+        f"{target} is a folder but not a Zarr store",
+        hint="--overwrite never removes such a folder; choose another name with -o",
+    )
 
 
 def check_apart(source: Path, target: Path) -> None:
-    """Raises ``UsageError`` if the target is the source, lies inside it, or contains it."""
-    a, b = source.resolve(), target.resolve()
+    """Raises ``UsageError`` if the target is the source, lies inside it, or contains it.
+
+    Also ``TargetError`` for a relative name where the working folder is gone.
+    """
+    try:
+        b = Path(os.path.realpath(target))
+    except OSError as error:
+        raise refused(target, error) from error
+    try:
+        a = Path(os.path.realpath(source))  # unlike Path.resolve it stops at a loop of links
+    except OSError:
+        return  # it cannot be opened either, which says more
     if a == b or a in b.parents or b in a.parents:
         raise UsageError(f"output {target} and input {source} overlap", hint="choose another -o")
 
@@ -96,56 +112,90 @@ def workspace(target: Path) -> Iterator[Workspace]:
     """
     stem = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
     folder = target.parent / f".spconvert-{stem}.partial"
-    with _lock(target.parent / f".spconvert-{stem}.lock", target):
+    with locked(target.parent / f".spconvert-{stem}.lock", target):
         try:
-            _remove(folder)
-            folder.mkdir(mode=0o700)
-        except OSError as error:
-            raise _refused(folder, error) from error
-        try:
+            try:
+                _remove(folder)
+                folder.mkdir(mode=0o700)
+            except OSError as error:
+                raise refused(folder, error) from error
             yield Workspace(target, folder)
         finally:
-            _remove(folder)
+            _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Remove a folder as far as that is possible.
+
+    What cannot be removed must not hide why a run failed; the next run tries again.
+    """
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        if os.path.lexists(folder):  # a signal came in between
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish(work: Workspace, siblings: Sequence[Path] = (), *, overwrite: bool) -> None:
     """Give the finished output its name: after this call it is there whole, or nothing changed.
 
     ``siblings`` are further files in the workspace (data files of a detached header) that are
-    moved beside the target before the target itself. Raises ``TargetError``.
+    moved beside the target before the target itself, and back if that fails. Raises
+    ``TargetError``, also for a target that appeared while the output was made.
     """
+    folder = work.target.parent
+    moves = [(path, folder / path.name) for path in siblings] + [(work.output, work.target)]
     try:
         _remove(work.scratch)  # what is not kept need not reach the disk
         _flush(work.output)
-        for sibling in siblings:
-            _rename(sibling, work.target.parent / sibling.name, work, overwrite=overwrite)
-        _rename(work.output, work.target, work, overwrite=overwrite)
-        _flush_folder(work.target.parent)
+        for source, target in moves:
+            _check_replaceable(target, overwrite=overwrite)
+            if source != work.output and target.is_dir():
+                raise TargetError(f"{target} is a folder: a data file goes there")
+        with contextlib.ExitStack() as undo:
+            for source, target in moves:
+                _place(source, target, work, undo)
+            undo.pop_all()
+        _flush_folder(folder)
     except OSError as error:
-        raise _refused(work.target, error) from error
+        raise refused(work.target, error) from error
 
 
-def _rename(source: Path, target: Path, work: Workspace, *, overwrite: bool) -> None:
-    if os.path.lexists(target):
-        if not overwrite:
-            raise TargetError(f"{target} exists", hint="it appeared while spconvert was working")
-        _exchange(source, target, work)
-    elif not _renameat2(source, target, _RENAME_NOREPLACE):
-        source.rename(target)
+def _check_replaceable(target: Path, *, overwrite: bool) -> None:
+    """Whether a name may be given away; what is there may have come after the run began."""
+    if not os.path.lexists(target):
+        return
+    if not overwrite:
+        raise TargetError(f"{target} exists", hint="replace it with --overwrite, or move it away")
+    if target.is_dir() and not is_zarr_store(target):
+        raise _foreign_folder(target)
 
 
-def _exchange(source: Path, target: Path, work: Workspace) -> None:
-    """Put ``source`` in the place of ``target``; the old one ends in the workspace."""
-    if source.is_file() and target.is_file():
-        source.replace(target)
-    elif not _renameat2(source, target, _RENAME_EXCHANGE):
-        aside = work.folder / ".replaced"
-        target.rename(aside)
-        try:
+def _place(source: Path, target: Path, work: Workspace, undo: contextlib.ExitStack) -> None:
+    """Rename ``source`` to ``target``, and leave in ``undo`` how to take that back."""
+    if not os.path.lexists(target):
+        if not _renameat2(source, target, _RENAME_NOREPLACE):
             source.rename(target)
-        except OSError:
-            aside.rename(target)
-            raise
+        undo.callback(target.rename, source)
+    elif _renameat2(source, target, _RENAME_EXCHANGE):
+        undo.callback(_renameat2, source, target, _RENAME_EXCHANGE)
+    else:
+        aside = work.folder / f".replaced-{target.name[:64]}"
+        if source.is_file() and target.is_file():
+            with contextlib.suppress(OSError):  # without hard links the old one cannot come back
+                os.link(target, aside)
+            source.replace(target)
+            undo.callback(_bring_back, aside, target)
+            return
+        target.rename(aside)
+        undo.callback(aside.rename, target)
+        source.rename(target)
+        undo.callback(target.rename, source)
+
+
+def _bring_back(aside: Path, target: Path) -> None:
+    if aside.is_file():
+        aside.replace(target)
 
 
 def _renameat2(source: Path, target: Path, flags: int) -> bool:
@@ -165,66 +215,6 @@ def _renameat2(source: Path, target: Path, flags: int) -> bool:
     raise OSError(number, os.strerror(number), str(source), None, str(target))
 
 
-# -- lock ------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _lock(path: Path, target: Path) -> Iterator[None]:
-    """Hold an exclusive lock that dies with the process."""
-    try:
-        import fcntl
-    except ImportError:
-        with _lock_file(path, target):
-            yield
-        return
-    while True:
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise _refused(path, error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            raise _busy(target) from error
-        if _same_file(descriptor, path):
-            break
-        os.close(descriptor)  # the one who held it has removed it in between
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _lock_file(path: Path, target: Path) -> Iterator[None]:
-    """Where there is no flock (Windows): an exclusive file, removed in the end."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-    except FileExistsError as error:
-        raise _busy(target) from error
-    except OSError as error:
-        raise _refused(path, error) from error
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-        path.unlink(missing_ok=True)
-
-
-def _same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _busy(target: Path) -> TargetError:
-    hint = "wait for it, or choose another output with -o"
-    return TargetError(f"another run is writing {target}", hint=hint)
-
-
 # -- disk ------------------------------------------------------------------------------------
 
 
@@ -234,7 +224,9 @@ def _flush(output: Path) -> None:
         descriptor = os.open(output, os.O_RDONLY)
         try:
             # One call for the whole file system is cheaper than fsync on thousands of chunks.
-            ctypes.CDLL(None, use_errno=True).syncfs(descriptor)
+            failed = ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0
+            if failed and ctypes.get_errno() not in _NO_SUCH_CALL:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         finally:
             os.close(descriptor)
         return
@@ -258,8 +250,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _refused(path: Path, error: OSError) -> TargetError:
-    hint = "choose another folder with -o, or free some space"
-    return TargetError(f"cannot write {path}: {error.strerror or error}", hint=hint)

@@ -15,14 +15,21 @@ from spconvert.errors import Unsupported
 from spconvert.model.region import Region, Shape, block_region, grid_shape
 from spconvert.stores.codecs import Codec, v2_compressor, v3_codecs
 
-_V3_KINDS = "biufc"
+_TYPES = frozenset(
+    ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
+)
+"""What both Zarr formats have (zarr-specs v3, "Data types")."""
+
+_MOST_BLOSC_BYTES = (1 << 31) - 17
+"""c-blosc 1 takes no more at a time (``BLOSC_MAX_BUFFERSIZE``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
     """A Zarr array to be written: all that its metadata say.
 
-    Raises ``Unsupported`` for a type of value that the Zarr format does not have.
+    Raises ``Unsupported`` for a type of value that the Zarr format does not have, and for chunks
+    that are too large for the codec.
     """
 
     path: str
@@ -37,8 +44,13 @@ class ArraySpec:
     """Extents of a shard, multiples of ``chunks``; ``None``: each chunk is an object."""
 
     def __post_init__(self) -> None:
-        if self.dtype.kind not in _V3_KINDS or self.dtype.itemsize > 16:
+        if f"{self.dtype.kind}{self.dtype.itemsize}" not in _TYPES:
             raise Unsupported(f"Zarr has no values of type {self.dtype}")
+        if self.codec.name == "blosc" and self.chunk_bytes > _MOST_BLOSC_BYTES:
+            raise Unsupported(
+                f"a chunk of {self.chunk_bytes} bytes: Blosc takes at most {_MOST_BLOSC_BYTES}",
+                hint="choose smaller --chunks, or --codec zstd",
+            )
 
     @property
     def stored_dtype(self) -> np.dtype[Any]:

@@ -82,12 +82,13 @@ class ArrayReader:
         path = self.root / key
         try:
             with path.open("rb") as file:
-                file.seek(offset, os.SEEK_END if offset < 0 else os.SEEK_SET)
-                data = file.read() if length is None else file.read(length)
+                size = file.seek(0, os.SEEK_END)
+                start = size + offset if offset < 0 else offset
+                if length is not None and not 0 <= start <= size - length:
+                    raise FormatError(f"{path}: has {size} bytes, {length} expected at {offset}")
+                file.seek(start)
+                return file.read(length)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
-        if length is not None and len(data) != length:
-            raise FormatError(f"{path}: has {len(data)} of {length} bytes at {offset}")
-        return data

@@ -8,38 +8,32 @@ is allocated, and no file outside the header's folder is touched unless the call
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from math import prod
-from pathlib import Path
 from typing import Literal
 
 from spconvert.errors import FormatError, SourceError
 from spconvert.formats.nrrd.axes import FileAxes
 from spconvert.formats.nrrd.header import Header
-from spconvert.model.finding import Finding, warning
+from spconvert.model.finding import Finding
 from spconvert.model.image import PixelSource
+from spconvert.pixels.external import (
+    DataFile,
+    external_file,
+    numbered_names,
+    raw_source,
+    text_source,
+)
 from spconvert.pixels.inflated import CompressedPart, InflatedSource, check_plausible
 from spconvert.pixels.layout import Layout
-from spconvert.pixels.raw import FilePart, RawSource, open_input, regular_size, surplus_bytes
+from spconvert.pixels.raw import open_input
 from spconvert.pixels.streams import PIECE_BYTES
-from spconvert.pixels.text import TextSource
 
 _PATTERN = re.compile(
     r"(?P<name>.*%.*?)\s+(?P<min>-?\d{1,9})\s+(?P<max>-?\d{1,9})\s+(?P<step>-?\d{1,9})"
     r"(?:\s+(?P<subdim>\d{1,3}))?"
 )
-_NUMBER = re.compile(r"%(0?\d{0,2})[du]")
 _LIST = re.compile(r"LIST(?:\s+(?P<subdim>\d{1,3}))?")
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """One data file: its share of the bytes, and where it begins."""
-
-    path: Path
-    start: int
-    """First byte that may belong to the data, before any skip."""
-    nbytes: int
 
 
 def pixels_of(
@@ -60,7 +54,7 @@ def pixels_of(
         )
     pieces = [_after_lines(header, piece) for piece in pieces]
     if header.encoding == "raw":
-        return _raw(pieces, byte_skip, layout)
+        return raw_source(pieces, byte_skip, layout)
     if header.encoding in ("gzip", "bzip2"):
         codec: Literal["gzip", "bzip2"] = "gzip" if header.encoding == "gzip" else "bzip2"
         # The bytes to skip are those of the decompressed stream.
@@ -68,54 +62,15 @@ def pixels_of(
         for part in parts:
             check_plausible(part, codec)
         return InflatedSource(parts, codec, layout), ()
-    return _text(header, pieces, byte_skip, layout), ()
-
-
-def _raw(
-    pieces: list[_Piece], byte_skip: int, layout: Layout
-) -> tuple[PixelSource, tuple[Finding, ...]]:
-    parts, findings = [], []
-    for piece in pieces:
-        start = piece.start + byte_skip
-        if byte_skip == -1:  # the data end with the file
-            start = regular_size(piece.path) - piece.nbytes
-            start = max(start, piece.start)
-        part = FilePart(piece.path, start, piece.nbytes)
-        surplus = surplus_bytes(part)
-        if surplus:
-            findings.append(
-                warning(
-                    "surplus-data",
-                    f"{piece.path} has {surplus} bytes behind the {piece.nbytes} bytes of voxels",
-                    str(piece.path),
-                )
-            )
-        parts.append(part)
-    return RawSource(tuple(parts), layout), tuple(findings)
-
-
-def _text(header: Header, pieces: list[_Piece], byte_skip: int, layout: Layout) -> PixelSource:
     if len(pieces) != 1:
         raise FormatError(
             f"{header.path}: {len(pieces)} data files with encoding {header.encoding}: one expected"
         )
-    path, start = pieces[0].path, pieces[0].start + byte_skip
-    characters = regular_size(path) - start
-    count = prod(layout.shape)
-    hexadecimal = header.encoding == "hex"
-    # A number takes one character and a separator, a byte two digits.
-    least = 2 * layout.nbytes if hexadecimal else 2 * count - 1
-    if characters < least:
-        raise FormatError(
-            f"{path} has {max(0, characters)} of at least {least} characters of voxels",
-            hint="the file is cut off, or its header states wrong sizes",
-        )
-    return TextSource(
-        FilePart(path, start, characters), "hex" if hexadecimal else "decimal", layout
-    )
+    text = replace(pieces[0], start=pieces[0].start + byte_skip)
+    return text_source(text, "hex" if header.encoding == "hex" else "decimal", layout), ()
 
 
-def _pieces(header: Header, *, allow_external: bool) -> list[_Piece]:
+def _pieces(header: Header, *, allow_external: bool) -> list[DataFile]:
     stated = header.texts.get("data file")
     if stated is None:
         if header.data_offset is None:
@@ -123,11 +78,11 @@ def _pieces(header: Header, *, allow_external: bool) -> list[_Piece]:
                 f"{header.path}: no blank line ends the header, and no data file is named",
                 hint="the file is cut off",
             )
-        return [_Piece(header.path, header.data_offset, header.nbytes)]
+        return [DataFile(header.path, header.data_offset, header.nbytes)]
     names = _names(header, stated)
     share = header.nbytes // len(names)
     return [
-        _Piece(_located(header.path, name, allow_external=allow_external), 0, share)
+        DataFile(external_file(header.path, name, allow_external=allow_external), 0, share)
         for name in names
     ]
 
@@ -143,19 +98,8 @@ def _names(header: Header, stated: str) -> list[str]:
             raise FormatError(f"{header.path}: data file {stated[:80]!r} counts no file")
         numbers = range(first, last + (1 if step > 0 else -1), step)
         _check_count(header, len(numbers), counted["subdim"])
-        before, found, after = _split_pattern(header, counted["name"])
-        return [f"{before}{f'%{found}d' % number}{after}" for number in numbers]
+        return numbered_names(header.path, counted["name"], numbers)
     return [stated]
-
-
-def _split_pattern(header: Header, pattern: str) -> tuple[str, str, str]:
-    found = _NUMBER.findall(pattern)
-    if len(found) != 1 or pattern.count("%") != 1:
-        raise FormatError(
-            f"{header.path}: data file {pattern[:80]!r}: exactly one number such as %03d expected"
-        )
-    before, _, after = _NUMBER.sub("\0", pattern).partition("\0")
-    return before, found[0], after
 
 
 def _check_count(header: Header, count: int, subdim: str | None) -> None:
@@ -178,28 +122,7 @@ def _check_count(header: Header, count: int, subdim: str | None) -> None:
         raise FormatError(f"{header.path} names {count} data files: {expected} expected")
 
 
-def _located(header_path: Path, name: str, *, allow_external: bool) -> Path:
-    """The path of a data file, named relative to the header's folder."""
-    if "://" in name or "\0" in name:
-        raise SourceError(f"{header_path} names the data file {name[:80]!r}: a local file expected")
-    path = header_path.parent / name
-    try:
-        real, folder = path.resolve(), header_path.parent.resolve()
-        same = real == header_path.resolve()
-    except (OSError, RuntimeError) as error:
-        raise SourceError(f"{path}: {error}") from error
-    if not (allow_external or real.is_relative_to(folder)):
-        raise SourceError(
-            f"{header_path} names the data file {name[:200]!r}, which is outside its folder",
-            hint="--allow-external-data reads it",
-        )
-    if same:
-        raise SourceError(f"{header_path} names itself as its data file")
-    regular_size(path)
-    return path
-
-
-def _after_lines(header: Header, piece: _Piece) -> _Piece:
+def _after_lines(header: Header, piece: DataFile) -> DataFile:
     """The piece behind the lines to skip, which are those of the file, compressed or not."""
     count = int(header.values.get("line skip", 0))
     if count < 0:
@@ -219,4 +142,4 @@ def _after_lines(header: Header, piece: _Piece) -> _Piece:
             ends = [match.end() for match in re.finditer(b"\n", text)][:left]
             left -= len(ends)
             position += ends[-1] if ends and not left else len(text)
-    return _Piece(piece.path, position, piece.nbytes)
+    return DataFile(piece.path, position, piece.nbytes)

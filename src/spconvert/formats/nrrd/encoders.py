@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 import bz2
 import re
-import zlib
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spconvert.errors import UsageError
+from spconvert.pixels.deflating import Compressor, deflater
 
 _SUFFIXES = {
     "gzip": ".raw.gz",
@@ -21,8 +21,6 @@ _SUFFIXES = {
     "ascii": ".txt",
     "hex": ".hex",
 }
-_FASTEST_OF_ZLIB = 4
-"""From this gzip level on zlib packs tighter than isal, whose levels end at 3."""
 _PIECE = 1 << 20
 
 
@@ -75,28 +73,8 @@ def encoder(coding: Coding, file: IO[bytes], dtype: np.dtype[Any]) -> Encoder:
         return _Ascii(file, dtype)
     if coding.name == "hex":
         return _Hex(file)
-    return _Packed(file, _compressor(coding))
-
-
-class _Compressor(Protocol):
-    def compress(self, data: Any, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
-def _compressor(coding: Coding) -> _Compressor:
-    """Gzip with time 0 in its header: the bytes say nothing of when they were made."""
-    if coding.name == "bzip2":
-        return bz2.BZ2Compressor(coding.level)
-    if coding.level < _FASTEST_OF_ZLIB:
-        try:
-            from isal import isal_zlib
-        except ImportError:  # no wheel for this machine: slower, and other bytes
-            pass
-        else:
-            isal: Any = isal_zlib
-            made: _Compressor = isal.compressobj(coding.level, zlib.DEFLATED, 31)
-            return made
-    return zlib.compressobj(coding.level, zlib.DEFLATED, 31)
+    packed = bz2.BZ2Compressor(coding.level) if coding.name == "bzip2" else None
+    return _Packed(file, packed or deflater("gzip", coding.level))
 
 
 def _little(values: NDArray[Any]) -> memoryview:
@@ -117,7 +95,7 @@ class _Raw:
 
 
 class _Packed:
-    def __init__(self, file: IO[bytes], compressor: _Compressor) -> None:
+    def __init__(self, file: IO[bytes], compressor: Compressor) -> None:
         self._file = file
         self._compressor = compressor
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from typing import Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
-from spconvert.errors import LimitError, TargetError, Unsupported
+from spconvert.errors import TargetError, Unsupported
 from spconvert.formats.nrrd.axes import FileAxes
 from spconvert.formats.nrrd.encoders import Coding, coding_named, encoder
 from spconvert.formats.nrrd.extra import GEOMETRIC, Original, original_of
@@ -20,8 +15,8 @@ from spconvert.formats.nrrd.header import escaped
 from spconvert.formats.nrrd.kinds import Role, default_kind
 from spconvert.formats.plugin import Target, WriteOptions
 from spconvert.model.geometry import to_lps
-from spconvert.model.image import SequentialSource, SpatialImage
-from spconvert.model.region import slabs
+from spconvert.model.image import SpatialImage
+from spconvert.pixels.ordered import check_order, in_file_order
 
 _TYPE_NAMES = {
     "b1": "unsigned char",
@@ -51,8 +46,6 @@ _SHORT_UNITS = {
 }
 _PER_AXIS_KEPT = ("thicknesses", "labels")
 _BASIC_KEPT = ("content", "old min", "old max", "sample units")
-_SLAB_BYTES = 16 << 20
-"""More at a time does not make a source of rows any faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +73,7 @@ def write_image(image: SpatialImage, target: Target, options: WriteOptions) -> I
             hint="--dtype float32 converts" if image.dtype.kind == "f" else "--dtype converts",
         )
     plan = _plan(image)
-    _check_order(plan)
+    check_order(image.pixels, plan.order, "NRRD")
     main = target.folder / target.path.name
     detached = target.path.suffix.lower() == ".nhdr"
     data = main.with_name(main.name[: -len(".nhdr")] + coding.suffix) if detached else main
@@ -96,7 +89,7 @@ def write_image(image: SpatialImage, target: Target, options: WriteOptions) -> I
                 file.write((text + "\n").encode("utf-8", "replace"))
             encode = encoder(coding, file, plan.image.dtype)
             done = 0
-            for values in _in_file_order(plan, options):
+            for values in in_file_order(image.pixels, plan.order, options.budget, options.finding):
                 encode.write(values)
                 done += values.nbytes
                 options.report(done)
@@ -131,43 +124,6 @@ def _default_axes(image: SpatialImage) -> FileAxes:
         kinds.append("time")
     roles = tuple(_ROLES.get(name, "space") for name in names)
     return FileAxes(roles, tuple(kinds), tuple(extents[name] for name in names))
-
-
-def _check_order(plan: _Plan) -> None:
-    pixels = plan.image.pixels
-    if pixels.access != "sequential":
-        return
-    many = [axis for axis in plan.order if pixels.shape[axis] > 1]
-    if many != [axis for axis in pixels.storage_order if pixels.shape[axis] > 1]:
-        raise LimitError(
-            f"the source is stored in axis order {pixels.storage_order} and can only be read in "
-            f"it; this NRRD needs {plan.order}",
-            hint="write the image to OME-Zarr first",
-        )
-
-
-def _in_file_order(plan: _Plan, options: WriteOptions) -> Iterator[NDArray[Any]]:
-    """The samples from first to last, as contiguous arrays in file order."""
-    pixels, order = plan.image.pixels, plan.order
-    itemsize = pixels.dtype.itemsize
-    share = max(1, options.budget // 2)  # the array read, and its copy in file order
-    slowest = next((axis for axis in order if pixels.shape[axis] > 1), order[0])
-    row = pixels.chunks[slowest] * itemsize * prod(pixels.shape) // pixels.shape[slowest]
-    cuts = list(
-        slabs(
-            pixels.shape,
-            itemsize,
-            min(share, max(_SLAB_BYTES, row)),
-            order=order,
-            align=pixels.chunks,
-        )
-    )
-    if pixels.access == "sequential":
-        arrays = cast("SequentialSource", pixels).scan(cuts, options.finding)
-    else:
-        arrays = (pixels.read(cut) for cut in cuts)
-    for array in arrays:
-        yield np.ascontiguousarray(array.transpose(order))
 
 
 # -- the header ----------------------------------------------------------------------------------

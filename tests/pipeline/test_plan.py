@@ -387,17 +387,44 @@ def test_interleaved_components_are_read_whole(access):
 
 
 def test_blocks_grow_to_the_chunks_of_a_store():
-    assert plan_of((1024,) * 3, chunks=(96,) * 3).levels[0].block == (64, 192, 192)
-    assert plan_of((1024,) * 3, chunks=(128,) * 3).levels[0].block == (128, 128, 256)
-    assert plan_of((1024,) * 3, chunks=(256,) * 3, budget=1024).levels[0].block == (256,) * 3
+    assert plan_of((1024,) * 3, access="chunked", chunks=(96,) * 3).levels[0].block == (
+        64,
+        192,
+        192,
+    )
+    assert plan_of((1024,) * 3, access="chunked", chunks=(128,) * 3).levels[0].block == (
+        128,
+        128,
+        256,
+    )
+    assert (
+        plan_of((1024,) * 3, access="chunked", chunks=(256,) * 3, budget=1024).levels[0].block
+        == (256,) * 3
+    )
 
 
 def test_store_of_one_chunk_is_decoded_once_where_the_memory_allows():
-    assert plan_of((300,) * 3, chunks=(300,) * 3, budget=1024).levels[0].block_count == 1
+    assert (
+        plan_of((300,) * 3, access="chunked", chunks=(300,) * 3, budget=1024).levels[0].block_count
+        == 1
+    )
 
 
 def test_chunks_of_a_store_count_as_memory_before_and_after_decoding():
     with pytest.raises(LimitError) as error:
-        plan_of((1024,) * 3, chunks=(512,) * 3)
+        plan_of((1024,) * 3, access="chunked", chunks=(512,) * 3)
     assert numbers(error)[1] > 512
-    assert plan_of((1024,) * 3, chunks=(512,) * 3, budget=600, workers=2).workers == 1
+    assert (
+        plan_of((1024,) * 3, access="chunked", chunks=(512,) * 3, budget=1300, workers=2).workers
+        == 1
+    )
+
+
+def test_planes_that_are_decoded_whole_are_read_a_slab_at_a_time():
+    plan = plan_of((256, 1024, 1024), access="chunked", chunks=(1, 1024, 1024), budget=1024)
+    assert plan.slab == (64, 1024, 1024)
+
+
+def test_a_slab_that_does_not_fit_is_refused_so_that_it_is_unpacked_first():
+    with pytest.raises(LimitError):
+        plan_of((256, 8192, 8192), access="chunked", chunks=(1, 8192, 8192), budget=256)

@@ -9,6 +9,7 @@ from typing import Any
 
 from spconvert import __version__
 from spconvert.actions.assign import assign, reorient, reorientation_needed
+from spconvert.actions.load import check_fits, loaded
 from spconvert.actions.open import OpenedFile, already_open, open_file
 from spconvert.actions.request import Request, default_memory
 from spconvert.actions.write_file import check_keeps, write_file
@@ -60,7 +61,8 @@ def convert(request: Request, listener: Listener = ignore) -> Conversion:
     """
     begun = time.perf_counter()
     if isinstance(request.source, Source):
-        check_apart(request.source.path, request.target)
+        for path in (request.source.path, *request.source.more_paths):
+            check_apart(path, request.target)
     plugin = plugin_for_writing(request.target, request.target_format)
     if not plugin.can.writes:
         raise Unsupported(f"the {plugin.name} plugin does not write")
@@ -112,6 +114,7 @@ class _Job:
 
     def planned(self, image: SpatialImage) -> Conversion:
         """What would be done."""
+        check_fits(image, self.memory)
         image, findings = self._as_if_reoriented(image)
         _check_strict(findings, self.request)
         done = self._planned(image)
@@ -141,6 +144,7 @@ class _Job:
 
     def written(self, image: SpatialImage, work: Workspace) -> Conversion:
         """Write, verify, publish."""
+        image = loaded(image, self.memory)
         image, findings = self._reoriented(image, work)
         done = self._store(image, work) if self.to_store else self._file(image, work)
         return replace(done, findings=(*findings, *done.findings))
@@ -229,10 +233,10 @@ def _strict_error(code: str) -> type[SpconvertError]:
 
 
 def _check_strict(findings: tuple[Finding, ...] | list[Finding], request: Request) -> None:
-    """With ``--strict`` the first warning ends the conversion."""
-    if not request.strict:
-        return
+    """With ``--strict`` the first warning ends the conversion, with ``--on-loss error`` a loss."""
     for finding in findings:
-        if finding.severity == "warning":
-            hint = "--strict turns this warning into an error"
+        lost = request.refuse_loss and finding.code.endswith("-lost")
+        if finding.severity == "warning" and (request.strict or lost):
+            flag = "--strict" if request.strict else "--on-loss error"
+            hint = f"{flag} turns this warning into an error"
             raise _strict_error(finding.code)(finding.message, hint=hint)

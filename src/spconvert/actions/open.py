@@ -8,6 +8,7 @@ from typing import Any
 
 from spconvert.formats.plugin import FormatPlugin, Opened, Source
 from spconvert.formats.registry import as_text, plugin_for_reading
+from spconvert.formats.stack import is_stack, read_stack
 from spconvert.model.finding import Finding
 from spconvert.model.image import SpatialImage
 
@@ -54,7 +55,9 @@ def open_file(source: Source, format_name: str | None = None) -> OpenedFile:
     Raises ``SourceError``, ``FormatError``, ``GeometryError``, ``ChoiceNeeded``, ``UsageError``.
     """
     plugin, findings = plugin_for_reading(source.path, format_name)
-    opened = plugin.read(source)
+    # A DICOM series is put together by its positions; anything else by the names of its files.
+    stacked = is_stack(source) and plugin.name != "dicom"
+    opened = read_stack(plugin, source) if stacked else plugin.read(source)
     image = replace(opened.image, name=as_text(opened.image.name))
     merged = replace(opened, image=image, findings=(*findings, *opened.findings))
     return OpenedFile(plugin, source, merged)

@@ -72,6 +72,8 @@ class Request:
     """Threads; ``None``: as many as there are processors."""
     strict: bool = False
     """Whether a warning ends the conversion."""
+    refuse_loss: bool = False
+    """Whether it ends if the target cannot hold something of the image."""
     dry_run: bool = False
     """Plan only; nothing is written."""
 

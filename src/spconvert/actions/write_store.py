@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from spconvert.actions.request import Request, StoreRequest
 from spconvert.errors import LimitError, TargetError, UsageError
 from spconvert.model.finding import Finding, note
-from spconvert.model.image import SequentialSource, SpatialImage
+from spconvert.model.image import SpatialImage
 from spconvert.model.region import Shape
 from spconvert.omezarr.group import open_store, root_documents
 from spconvert.omezarr.multiscale import Level, Multiscale, Version, Window
@@ -18,6 +19,7 @@ from spconvert.omezarr.versions import choose_version
 from spconvert.pipeline.events import Advanced, Found, Listener, Planned, Started
 from spconvert.pipeline.executors import available_workers, open_executor
 from spconvert.pipeline.plan import (
+    RESERVED_BYTES,
     PyramidOptions,
     PyramidPlan,
     Shards,
@@ -78,12 +80,20 @@ def plan_store(image: SpatialImage, request: Request, memory: int) -> StorePlan:
     try:
         pyramid = plan_pyramid(image, options, memory, workers)
     except LimitError:
-        if image.pixels.access != "sequential":
+        if not _can_unpack(image, memory):
             raise
         spool = True
         random = replace(image, pixels=unpacked(image.pixels, Path("voxels")))
         pyramid = plan_pyramid(random, options, memory, workers)
     return StorePlan(image, version, method, codec, pyramid, spool, (finding,))
+
+
+def _can_unpack(image: SpatialImage, memory: int) -> bool:
+    """Whether a source that does not fit as it is can be decoded once into a scratch file."""
+    pixels = image.pixels
+    if pixels.access == "chunked":
+        return 2 * prod(pixels.chunks) * image.dtype.itemsize <= memory - RESERVED_BYTES
+    return pixels.access == "sequential"
 
 
 def write_store(
@@ -137,7 +147,7 @@ def spooled(image: SpatialImage, work: Workspace, listener: Listener) -> Spatial
     work.scratch.mkdir(mode=0o700, exist_ok=True)
     listener(Started("unpack", image.nbytes))
     source = spool(
-        cast("SequentialSource", image.pixels),
+        image.pixels,
         work.scratch / "voxels",
         lambda finding: listener(Found(finding)),
         lambda done: listener(Advanced(done)),

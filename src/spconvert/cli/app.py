@@ -16,7 +16,7 @@ from spconvert.cli import exit_codes
 from spconvert.cli.help import GroupedCommand, GroupedCommands
 from spconvert.cli.interrupts import Interrupted, interruptible
 from spconvert.cli.messages import say, say_error, show
-from spconvert.cli.options import ConvertOptions, takes_options
+from spconvert.cli.options import ConvertOptions, ReadFlags, takes_options
 from spconvert.errors import SpconvertError, UsageError
 
 # typer brings its own copy of click: these two are its ClickException and UsageError.
@@ -40,7 +40,7 @@ def _print_version(*, asked: bool) -> None:
 
 
 @app.callback(invoke_without_command=True)
-@takes_options
+@takes_options(ConvertOptions)
 def root(
     context: typer.Context,
     inputs: Annotated[
@@ -86,13 +86,13 @@ def root(
 
 
 @app.command("convert", cls=GroupedCommand)
-@takes_options
+@takes_options(ConvertOptions)
 def convert_command(
-    paths: Annotated[list[Path], typer.Argument(help="IN OUT", metavar="IN OUT")],
+    paths: Annotated[list[Path], typer.Argument(help="IN... OUT", metavar="IN... OUT")],
     *,
     options: ConvertOptions,
 ) -> None:
-    """Convert IN to OUT; the same as spconvert -i IN -o OUT.
+    """Convert IN to OUT; the same as spconvert -i IN -o OUT. Several IN are slices of one volume.
 
     The geometry flags assign, they never resample: no voxel changes. The order of vectors is
     always x,y,z; coordinates of patients are LPS, in the unit of the image.
@@ -103,6 +103,7 @@ def convert_command(
 
 
 @app.command("inspect", cls=GroupedCommand)
+@takes_options(ReadFlags)
 def inspect_command(
     inputs: Annotated[list[Path], typer.Argument(help="Files or stores", metavar="IN...")],
     *,
@@ -111,16 +112,6 @@ def inspect_command(
     get: Annotated[
         str | None, typer.Option("--get", help="One bare value, e.g. spacing", metavar="KEY")
     ] = None,
-    format_name: Annotated[
-        str | None, typer.Option("-f", "--format", help="Format of the inputs", metavar="NAME")
-    ] = None,
-    select: Annotated[
-        str | None, typer.Option("--select", help="Which image, if several", metavar="NAME")
-    ] = None,
-    allow_external_data: Annotated[
-        bool,
-        typer.Option("--allow-external-data", help="As for a conversion"),
-    ] = False,
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", help="Without header fields and findings")
     ] = False,
@@ -128,6 +119,7 @@ def inspect_command(
         bool, typer.Option("-v", "--verbose", help="Header fields in full length")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks")] = False,
+    options: ReadFlags,
 ) -> None:
     """Show what files hold and where they are; only headers are read.
 
@@ -137,9 +129,22 @@ def inspect_command(
     from spconvert.cli.inspect import chosen_view, inspect_files
 
     view = chosen_view(as_json=as_json, short=short, get=get, quiet=quiet, verbose=verbose)
-    failed = inspect_files(inputs, (format_name, select, allow_external_data), view)
+    failed = inspect_files(inputs, options, view)
     if failed:
         raise typer.Exit(exit_codes.SOME_FAILED)
+
+
+@app.command("formats", cls=GroupedCommand)
+def formats_command(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks")] = False,
+) -> None:
+    """List the formats that can be read and written, and what each keeps."""
+    del debug
+    from spconvert.cli.formats import list_formats
+
+    list_formats(as_json=as_json)
 
 
 def _convert(inputs: list[Path], output: Path, options: ConvertOptions) -> None:

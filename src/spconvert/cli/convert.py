@@ -13,6 +13,7 @@ from spconvert.cli.interrupts import patient
 from spconvert.cli.messages import printable, say, say_finding, show
 from spconvert.cli.options import ConvertOptions
 from spconvert.cli.progress import progress
+from spconvert.cli.sources import source_of
 from spconvert.cli.tables import extents, size, symbol, vector
 from spconvert.errors import UsageError
 
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
 
 def convert_one(inputs: list[Path], output: Path, options: ConvertOptions) -> None:
     """Convert and say what was done. Raises the errors of ``spconvert.errors``."""
-    if len(inputs) != 1:
-        raise UsageError(
-            f"{len(inputs)} inputs for one output: give one -i and one -o",
-            hint="for many files call spconvert in a loop, with --skip-existing",
-        )
     if options.skip_existing and os.path.lexists(output):
         if not options.quiet:
             say(f"{output}: exists, skipped")
@@ -39,7 +35,7 @@ def convert_one(inputs: list[Path], output: Path, options: ConvertOptions) -> No
     _check_given(options)
     from spconvert.actions.convert import convert
 
-    request = _request(inputs[0], output, options)
+    request = _request(inputs, output, options)
     how = "none" if options.quiet else options.progress
     with patient() as check, progress(how, printable(output.name)) as show_progress:
         done = convert(request, _listener(request, options, (check, show_progress)))
@@ -85,20 +81,14 @@ def _always(finding: Finding) -> bool:
     return finding.severity != "note" or finding.code == "version"
 
 
-def _request(source: Path, target: Path, options: ConvertOptions) -> Request:
+def _request(inputs: list[Path], target: Path, options: ConvertOptions) -> Request:
     from spconvert.actions.request import Request
-    from spconvert.formats.plugin import ReadOptions, Source
 
+    if options.on_loss not in {"warn", "error"}:
+        raise UsageError(f"--on-loss {options.on_loss!r}: warn or error expected")
+    assigned = bool(options.spacing or options.affine or options.like)
     return Request(
-        Source(
-            source,
-            options.select,
-            options.level,
-            ReadOptions(
-                options.allow_external_data,
-                spacing_assigned=bool(options.spacing or options.affine or options.like),
-            ),
-        ),
+        source_of(inputs, options, spacing_assigned=assigned),
         target,
         options.format,
         None,
@@ -109,6 +99,7 @@ def _request(source: Path, target: Path, options: ConvertOptions) -> Request:
         memory=values.parse_bytes(options.memory) if options.memory else None,
         workers=options.workers,
         strict=options.strict,
+        refuse_loss=options.on_loss == "error",
         dry_run=options.dry_run,
     )
 

@@ -10,30 +10,26 @@ from typing import Any
 
 from spconvert.cli import tables
 from spconvert.cli.messages import say_error, show
+from spconvert.cli.options import ReadFlags
+from spconvert.cli.sources import source_of
 from spconvert.errors import SpconvertError, UsageError
 
 View = Callable[[dict[str, Any]], Iterable[str]]
 """From the facts about one input to the lines to print."""
 
 
-def inspect_files(
-    inputs: list[Path], source_options: tuple[str | None, str | None, bool], view: View
-) -> int:
+def inspect_files(inputs: list[Path], options: ReadFlags, view: View) -> int:
     """Print the facts about each input; the number of those that failed.
 
-    ``source_options``: format name, image to select, whether detached data may lie elsewhere.
     Of several inputs one that fails does not stop the others. Raises the errors of
     ``spconvert.errors`` for a single one.
     """
     from spconvert.actions.describe import describe
-    from spconvert.formats.plugin import ReadOptions, Source
 
-    format_name, select, external = source_options
     failed = 0
     for path in inputs:
-        source = Source(path, select, options=ReadOptions(allow_external_data=external))
         try:
-            lines = list(view(describe(source, format_name)))
+            lines = list(view(describe(source_of([path], options), options.format)))
         except SpconvertError as error:
             if len(inputs) == 1:
                 raise

@@ -14,6 +14,7 @@ import typer
 _GEOMETRY = "Geometry (assigned, never resampled; x,y,z; LPS)"
 _STORE = "Pyramid and store"
 _RUN = "Run"
+_READ = "Input"
 
 
 def _flag(names: str, text: str, panel: str, metavar: str | None = None) -> Any:
@@ -21,7 +22,46 @@ def _flag(names: str, text: str, panel: str, metavar: str | None = None) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class ConvertOptions:
+class ReadFlags:
+    """How to read an input; a field is a flag, of a conversion and of ``inspect``."""
+
+    format: Annotated[
+        str | None,
+        _flag("-f --format", "Format of the input, whatever its name says", _READ, "NAME"),
+    ] = None
+    select: Annotated[
+        str | None,
+        _flag("--select --series", "Which image or series, if there are several", _READ, "NAME"),
+    ] = None
+    level: Annotated[
+        int, _flag("--level", "Which level of a multiscale input to read", _READ, "N")
+    ] = 0
+    dims: Annotated[
+        str | None, _flag("--dims", "Axes of a TIFF or a bare array, e.g. tczyx", _READ, "AXES")
+    ] = None
+    nifti_xform: Annotated[
+        str, _flag("--nifti-xform", "Which transform: auto, sform or qform", _READ, "WHICH")
+    ] = "auto"
+    rescale: Annotated[
+        str, _flag("--rescale", "Slope and intercept: auto, apply or keep", _READ, "HOW")
+    ] = "auto"
+    on_uneven_slices: Annotated[
+        str, _flag("--on-uneven-slices", "error or warn", _READ, "WHAT")
+    ] = "error"
+    metadata: Annotated[
+        str, _flag("--metadata", "Header fields to keep: all, safe or none", _READ, "WHICH")
+    ] = "safe"
+    allow_external_data: Annotated[
+        bool,
+        _flag("--allow-external-data", "Let a header name data files outside its folder", _READ),
+    ] = False
+    follow_symlinks: Annotated[
+        bool, _flag("--follow-symlinks", "Let links in a store lead out of it", _READ)
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertOptions(ReadFlags):
     """Every flag of a conversion; a field is a flag."""
 
     spacing: Annotated[
@@ -94,23 +134,9 @@ class ConvertOptions:
     method: Annotated[
         str, _flag("--method", "How levels are reduced: auto, mean, nearest", _STORE, "METHOD")
     ] = "auto"
-    level: Annotated[
-        int, _flag("--level", "Which level of a multiscale input to read", _RUN, "N")
-    ] = 0
-    select: Annotated[
-        str | None, _flag("--select", "Which image of an input that holds several", _RUN, "NAME")
-    ] = None
-    format: Annotated[
-        str | None,
-        _flag("-f --format", "Format of the input, whatever its name says", _RUN, "NAME"),
-    ] = None
     overwrite: Annotated[bool, _flag("--overwrite", "Replace an existing output", _RUN)] = False
     skip_existing: Annotated[
         bool, _flag("--skip-existing", "Do nothing if the output exists", _RUN)
-    ] = False
-    allow_external_data: Annotated[
-        bool,
-        _flag("--allow-external-data", "Let a header name data files outside its folder", _RUN),
     ] = False
     memory: Annotated[str | None, _flag("--memory", "Memory budget, e.g. 2GiB", _RUN, "SIZE")] = (
         None
@@ -119,6 +145,9 @@ class ConvertOptions:
         int | None, _flag("-j --workers", "Threads; as many as processors by default", _RUN, "N")
     ] = None
     dry_run: Annotated[bool, _flag("--dry-run", "Print the plan, write nothing", _RUN)] = False
+    on_loss: Annotated[
+        str, _flag("--on-loss", "What the target cannot hold: warn or error", _RUN, "WHAT")
+    ] = "warn"
     strict: Annotated[bool, _flag("--strict", "Turn every warning into an error", _RUN)] = False
     progress: Annotated[str, _flag("--progress", "auto, bar, plain or none", _RUN, "HOW")] = "auto"
     quiet: Annotated[bool, _flag("-q --quiet", "Errors only", _RUN)] = False
@@ -126,9 +155,9 @@ class ConvertOptions:
     debug: Annotated[bool, _flag("--debug", "Show tracebacks", _RUN)] = False
 
 
-def takes_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of ``ConvertOptions`` in place of its parameter ``options``."""
-    hints = get_type_hints(ConvertOptions, include_extras=True)
+def takes_options(kind: type[ReadFlags]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the flags of ``kind`` in place of its parameter ``options``."""
+    hints = get_type_hints(kind, include_extras=True)
     flags = [
         inspect.Parameter(
             field.name,
@@ -136,23 +165,27 @@ def takes_options(function: Callable[..., None]) -> Callable[..., None]:
             default=field.default,
             annotation=hints[field.name],
         )
-        for field in fields(ConvertOptions)
-    ]
-    own_hints = get_type_hints(function, include_extras=True)
-    own = [
-        p.replace(annotation=own_hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for p in inspect.signature(function).parameters.values()
-        if p.name != "options"
+        for field in fields(kind)
     ]
 
-    @functools.wraps(function)
-    def command(**values: Any) -> None:
-        chosen = {flag.name: values.pop(flag.name) for flag in flags}
-        function(**values, options=ConvertOptions(**chosen))
+    def decorated(function: Callable[..., None]) -> Callable[..., None]:
+        own_hints = get_type_hints(function, include_extras=True)
+        own = [
+            p.replace(annotation=own_hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
+            for p in inspect.signature(function).parameters.values()
+            if p.name != "options"
+        ]
 
-    parameters = [*own, *flags]
-    signature = inspect.Signature(parameters)
-    command.__signature__ = signature  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in parameters}
-    del command.__wrapped__
-    return command
+        @functools.wraps(function)
+        def command(**values: Any) -> None:
+            chosen = {flag.name: values.pop(flag.name) for flag in flags}
+            function(**values, options=kind(**chosen))
+
+        parameters = [*own, *flags]
+        signature = inspect.Signature(parameters)
+        command.__signature__ = signature  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        del command.__wrapped__
+        return command
+
+    return decorated

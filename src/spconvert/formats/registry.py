@@ -122,31 +122,36 @@ def plugin_for_reading(
     ``wanted`` names the plugin and ends the matter. Raises ``SourceError`` if the path is missing
     or unreadable, ``FormatError`` if its content is not what the suffix says, ``UnknownFormat``.
     """
-    if is_pattern(path):
-        plugin = plugin_named(wanted) if wanted is not None else _claimant(path)
-        if plugin is None:
-            raise UnknownFormat(f"{path}: no format has this suffix", hint=_suffix_hint())
-        return plugin, ()
+    if wanted is not None or is_pattern(path):
+        return _unseen(path, wanted), ()
     head = _head(path)
-    if wanted is not None:
-        return plugin_named(wanted), ()
     if head is None:
         return _plugin_for_folder(path), ()
-    claimed = _claimant(path)
     if head.startswith(b"PK") and _holds_dicom(path):
         return plugin_named("dicom"), ()
+    claimed = _claimant(path)
     if claimed is not None and claimed.sniff(head):
         return claimed, ()
     for plugin in all_plugins():
         if plugin is not claimed and plugin.sniff(head):
             text = f"{path.name} is a {plugin.name} file by its content, whatever its name says"
             return plugin, (warning("suffix-lies", text),)
-    if claimed is not None and suffix_of(path) in _HEADERLESS:
+    if claimed is None:
+        raise UnknownFormat(f"{path}: no format recognises it", hint=_suffix_hint())
+    if suffix_of(path) in _HEADERLESS:
         return claimed, ()
-    if claimed is not None:
-        found = "is empty" if not head else f"starts with {head[:8]!r}"
-        raise FormatError(f"{path} is not a {claimed.name} file: it {found}")
-    raise UnknownFormat(f"{path}: no format recognises it", hint=_suffix_hint())
+    found = "is empty" if not head else f"starts with {head[:8]!r}"
+    raise FormatError(f"{path} is not a {claimed.name} file: it {found}")
+
+
+def _unseen(path: Path, wanted: str | None) -> FormatPlugin:
+    """The plugin for a path whose content decides nothing: a named format, or several files."""
+    if not is_pattern(path):
+        _head(path)
+    plugin = plugin_named(wanted) if wanted is not None else _claimant(path)
+    if plugin is None:
+        raise UnknownFormat(f"{path}: no format has this suffix", hint=_suffix_hint())
+    return plugin
 
 
 def plugin_for_writing(path: Path, wanted: str | None = None) -> FormatPlugin:

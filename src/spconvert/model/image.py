@@ -14,7 +14,7 @@ from spconvert.model.finding import Report, ignore_finding
 from spconvert.model.geometry import Geometry
 from spconvert.model.region import Region, Shape
 
-Access = Literal["random", "sequential", "whole"]
+Access = Literal["random", "chunked", "sequential", "whole"]
 
 AXIS_ORDER = "tczyx"
 
@@ -37,15 +37,16 @@ class PixelSource(Protocol):
 
     @property
     def chunks(self) -> Shape:
-        """Extents per array axis in which the store itself is laid out; a hint for planning."""
+        """Extents per array axis in which the file is laid out; see ``access``."""
         ...
 
     @property
     def access(self) -> Access:
         """What a region costs.
 
-        ``random``: its own bytes. ``sequential``: only ``scan`` is cheap (the source is then a
-        ``SequentialSource``). ``whole``: as much as the whole image.
+        ``random``: its own bytes. ``chunked``: the ``chunks`` that it touches, each decoded whole.
+        ``sequential``: only ``scan`` is cheap (the source is then a ``SequentialSource``).
+        ``whole``: as much as the whole image.
         """
         ...
 

@@ -72,7 +72,7 @@ class ZarrSource:
     @property
     def access(self) -> Access:
         """Any region costs the chunks that it touches."""
-        return "random"
+        return "chunked"
 
     @property
     def storage_order(self) -> tuple[int, ...]:

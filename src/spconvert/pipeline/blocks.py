@@ -53,23 +53,28 @@ def _growth(image: SpatialImage, unit: Shape, fastest: int) -> Iterator[tuple[in
 
 
 def decoded_bytes(image: SpatialImage) -> int:
-    """Bytes of a chunk that the source decodes as a whole; 0 if it reads what it is asked for.
-
-    A chunk of raw voxels is one index of the slowest axis (``pixels.layout``), a thicker one is
-    that of a compressed store.
-    """
+    """Bytes of a chunk that the source decodes as a whole; 0 if it reads what it is asked for."""
     pixels = image.pixels
-    slowest = next((a for a in pixels.storage_order if image.shape[a] > 1), 0)
-    if pixels.access != "random" or pixels.chunks[slowest] == 1:
-        return 0
-    return prod(pixels.chunks) * image.dtype.itemsize
+    return prod(pixels.chunks) * image.dtype.itemsize if pixels.access == "chunked" else 0
+
+
+def decodes_again(image: SpatialImage, block: Shape) -> bool:
+    """Whether blocks of this size would have the source decode its chunks more than twice."""
+    if image.pixels.access != "chunked":
+        return False
+    touching = [
+        -(-min(c, n) // min(b, n))
+        for c, b, n in zip(image.pixels.chunks, block, image.shape, strict=True)
+    ]
+    return prod(touching) > 2
 
 
 def streamed_block(image: SpatialImage, unit: Shape, most: int) -> tuple[Shape, Shape]:
     """Block and slab for a source that comes front to back.
 
-    The slab is one run of the file: single indices along the slowest axes, one block along the
-    first axis that is cut in chunks, everything along the faster ones.
+    The slab is one run of the file: single indices along the slowest axes, one block (and whole
+    chunks of a source that decodes chunks) along the first axis that is cut in chunks, everything
+    along the faster ones.
     """
     order = image.pixels.storage_order
     slab = [1] * len(unit)
@@ -77,7 +82,8 @@ def streamed_block(image: SpatialImage, unit: Shape, most: int) -> tuple[Shape, 
     cut = next((p for p, a in enumerate(order) if unit[a] > 1 and image.shape[a] > 1), 0)
     for position, axis in enumerate(order):
         if position == cut:
-            slab[axis] = min(unit[axis], image.shape[axis])
+            own = image.pixels.chunks[axis] if image.pixels.access == "chunked" else 1
+            slab[axis] = min(lcm(unit[axis], own), image.shape[axis])
         elif position > cut:
             slab[axis] = image.shape[axis]
     fastest = next(a for a in reversed(order) if a in image.space_axes)

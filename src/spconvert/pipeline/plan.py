@@ -18,7 +18,13 @@ from spconvert.errors import LimitError, UsageError
 from spconvert.model.geometry import Anchor
 from spconvert.model.image import SpatialImage
 from spconvert.model.region import Region, Shape, grid_shape
-from spconvert.pipeline.blocks import decoded_bytes, random_block, rounded_up, streamed_block
+from spconvert.pipeline.blocks import (
+    decoded_bytes,
+    decodes_again,
+    random_block,
+    rounded_up,
+    streamed_block,
+)
 from spconvert.pipeline.factors import asked_factors, chosen_factors
 
 MIB = 1 << 20
@@ -83,7 +89,8 @@ class PyramidPlan:
     dtype_bytes: int
     workers: int
     slab: Shape | None
-    """Sequential sources: extents of the runs of the file that are decoded at a time."""
+    """Extents of the runs of the file that are read at a time, for sources that are read front to
+    back because they must be, or because blocks would decode the same chunk again and again."""
     slabs_alive: int
     """How many of them are held at the same time; 0 for sources with random access."""
     peak_bytes: int
@@ -101,7 +108,7 @@ def plan_pyramid(
     """Plan the levels of an image and how they are made within ``budget`` bytes.
 
     Raises ``UsageError`` for factors or chunks that make no sense and ``LimitError`` if not even
-    one block fits; for a sequential source the latter also means that it must be spooled first.
+    one block fits; for a sequential or chunked source that may mean that it must be spooled first.
     """
     layout = _layout(image, options)
     limit = budget - RESERVED_BYTES
@@ -155,10 +162,10 @@ def _planned(
     Raises ``LimitError`` if it does not fit ``limit`` bytes.
     """
     slab = None
-    if image.pixels.access == "sequential":
-        block, slab = streamed_block(image, layout.units[0], block_bytes)
-    else:
+    if image.pixels.access != "sequential":
         block = random_block(image, layout.units[0], block_bytes, workers)
+    if image.pixels.access == "sequential" or decodes_again(image, block):
+        block, slab = streamed_block(image, layout.units[0], block_bytes)
     levels = []
     for n, (shape, unit, step) in enumerate(
         zip(layout.shapes, layout.units, layout.steps, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spconvert.model.finding import Finding
 from spconvert.model.image import PixelSource, SequentialSource
-from spconvert.model.region import Region, Shape, block_region, blocks, blocks_touching
+from spconvert.model.region import Region, Shape, block_region, blocks, blocks_touching, slabs
 from spconvert.pipeline.events import Advanced, Found, Listener, Started
 from spconvert.pipeline.order import finishing_orders, visiting_order
 from spconvert.pipeline.plan import PyramidPlan
@@ -67,7 +67,7 @@ def run_plan(
     if plan.slab is None:
         _run_random(pyramid, source, executor, tracker)
     else:
-        _run_stream(pyramid, cast("SequentialSource", source), executor, tracker)
+        _run_stream(pyramid, source, executor, tracker)
     pyramid.check_finished()
 
 
@@ -98,7 +98,7 @@ def _run_random(
 
 
 def _run_stream(
-    pyramid: _Pyramid, source: SequentialSource, executor: Executor, tracker: _Tracker
+    pyramid: _Pyramid, source: PixelSource, executor: Executor, tracker: _Tracker
 ) -> None:
     plan = pyramid.plan
     level = plan.levels[0]
@@ -106,7 +106,10 @@ def _run_stream(
     regions = list(slab_regions(plan, source.storage_order))
     pyramid.number(index for region in regions for index in blocks_touching(region, level.block))
     alive: deque[list[Future[int]]] = deque()
-    scan = source.scan(regions, tracker.report)
+    if source.access == "sequential":
+        scan = cast("SequentialSource", source).scan(regions, tracker.report)
+    else:
+        scan = _read_in_parts(source, regions, executor, plan.workers)
     try:
         for region in regions:
             if len(alive) >= plan.slabs_alive:
@@ -129,6 +132,31 @@ def _run_stream(
             scan.close()  # its file, also where a traceback keeps the generator alive
 
 
+def _read_in_parts(
+    source: PixelSource, regions: Sequence[Region], executor: Executor, workers: int
+) -> Iterator[NDArray[Any]]:
+    """Each region in turn, its parts decoded side by side; no chunk of the source is cut."""
+    order = source.storage_order
+
+    def fill(slab: NDArray[Any], region: Region, part: Region) -> None:
+        slab[part.relative_to(region).slices] = source.read(part)
+
+    for region in regions:
+        slab = np.empty(region.shape, source.dtype)
+        share = -(-slab.nbytes // workers)
+        align = tuple(min(c, n) for c, n in zip(source.chunks, region.shape, strict=True))
+        parts = slabs(region.shape, slab.itemsize, share, order=order, align=align)
+        futures = [
+            executor.submit(fill, slab, region, part.shifted(region.start)) for part in parts
+        ]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            _drain(futures)
+        yield slab
+
+
 def slab_regions(plan: PyramidPlan, storage_order: Sequence[int]) -> Iterator[Region]:
     """The runs of the file that a stream is decoded in, front to back."""
     assert plan.slab is not None
@@ -147,11 +175,12 @@ def _take_part(pyramid: _Pyramid, index: Shape, slab_region: Region, slab: NDArr
     return region.size
 
 
-def _drain(futures: Sequence[Future[int]] | deque[Future[int]]) -> None:
+def _drain(futures: Iterable[Future[Any]]) -> None:
     """Let what has begun end, and begin nothing more."""
-    for future in futures:
+    begun = list(futures)
+    for future in begun:
         future.cancel()
-    for future in futures:
+    for future in begun:
         if not future.cancelled():
             future.exception()
 

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from spconvert.model.image import Access, PixelSource
 from spconvert.model.region import Region, Shape
 
+_IN_PARTS = ("random", "chunked")
+"""Access of planes that are read part by part, not decoded whole and kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class StackedSource:
@@ -61,12 +64,12 @@ class StackedSource:
     def chunks(self) -> Shape:
         """One whole plane, or as much of it as can be read alone."""
         plane = self.planes[0]
-        return self._inserted(plane.chunks if plane.access == "random" else plane.shape, 1)
+        return self._inserted(plane.chunks if plane.access in _IN_PARTS else plane.shape, 1)
 
     @property
     def access(self) -> Access:
-        """Any plane at its own cost."""
-        return "random"
+        """As one plane; planes that must be decoded whole are the chunks of the stack."""
+        return "random" if self.planes[0].access == "random" else "chunked"
 
     @property
     def storage_order(self) -> tuple[int, ...]:
@@ -91,7 +94,7 @@ class StackedSource:
 
     def _part(self, number: int, within: Region) -> NDArray[Any]:
         plane = self.planes[number]
-        if plane.access == "random":
+        if plane.access in _IN_PARTS:
             return plane.read(within)
         kept = getattr(self._kept, "plane", None)
         if kept is None or kept[0] != number:

@@ -42,7 +42,7 @@ class PixelSourceContract:
         assert len(source.chunks) == len(source.shape)
         assert all(1 <= c <= n for c, n in zip(source.chunks, source.shape, strict=True))
         assert sorted(source.storage_order) == list(range(len(source.shape)))
-        assert source.access in ("random", "sequential", "whole")
+        assert source.access in ("random", "chunked", "sequential", "whole")
 
     def test_whole_reads_as_expected(self, source: PixelSource, expected: NDArray[Any]) -> None:
         """One read of everything."""

@@ -73,8 +73,8 @@ class FrameSource:
 
     @property
     def access(self) -> Access:
-        """Any region costs the frames that it touches, or the rows of them."""
-        return "random"
+        """Raw frames cost the rows that a region touches, compressed ones are decoded whole."""
+        return "chunked" if self.files[0].fragments else "random"
 
     @property
     def storage_order(self) -> tuple[int, ...]:

@@ -59,7 +59,7 @@ class ExrBlocks:
     @property
     def access(self) -> Access:
         """Any region costs the blocks that it touches."""
-        return "random"
+        return "chunked"
 
     @property
     def storage_order(self) -> tuple[int, ...]:

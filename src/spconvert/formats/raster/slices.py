@@ -197,7 +197,7 @@ class _Reader:
         self._done = 0
         self._together = 1
         self._kept: tuple[int, NDArray[Any]] | None = None
-        if self._z is not None and pixels.access == "random":
+        if self._z is not None and pixels.access in ("random", "chunked"):
             # A chunk that spans many slices is decoded once, not once a slice.
             fits = options.budget // 2 // (row * shape[self._y])
             self._together = max(1, min(pixels.chunks[self._z], fits, shape[self._z]))

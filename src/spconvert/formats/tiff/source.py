@@ -79,7 +79,7 @@ class TiffSource:
     @property
     def access(self) -> Access:
         """Any region costs the segments that it touches."""
-        return "random"
+        return "chunked"
 
     @property
     def storage_order(self) -> tuple[int, ...]:

@@ -51,7 +51,7 @@ def convert(target, text, *, overwrite=False, before=lambda: None):
         work.scratch.mkdir()
         (work.scratch / "voxels").write_bytes(b"scratch")
         before()
-        publish(work, overwrite=overwrite)
+        publish(work, (work.output,), overwrite=overwrite)
 
 
 # -- a new name ----------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def detached(target, text, *, overwrite=False, before=lambda: None, names=("a.ra
         for sibling in siblings:
             sibling.write_text(text)
         before()
-        publish(work, siblings, overwrite=overwrite)
+        publish(work, (*siblings, work.output), overwrite=overwrite)
 
 
 def contents(folder):

@@ -10,9 +10,10 @@ from typing import Any
 from spconvert import __version__
 from spconvert.actions.assign import assign, reorient, reorientation_needed
 from spconvert.actions.load import check_fits, loaded
+from spconvert.actions.losses import check_keeps
 from spconvert.actions.open import OpenedFile, already_open, open_file
 from spconvert.actions.request import Request, default_memory
-from spconvert.actions.write_file import check_keeps, write_file
+from spconvert.actions.write_file import write_file
 from spconvert.actions.write_store import (
     StorePlan,
     folder_size,
@@ -177,7 +178,7 @@ class _Job:
         found = write_store(plan, work, self._provenance(), self.listener)
         _check_strict(found, self.request)
         size = folder_size(work.output)
-        publish(work, overwrite=self.request.overwrite)
+        publish(work, (work.output,), overwrite=self.request.overwrite)
         return self._conversion(plan, (*plan.findings, *found), size)
 
     def _file(self, image: SpatialImage, work: Workspace) -> Conversion:
@@ -187,8 +188,8 @@ class _Job:
         _check_strict(losses, self.request)
         written = write_file(image, self.plugin, self.request, work, self.listener)
         _check_strict(written.findings, self.request)
-        size = sum(folder_size(path) for path in (work.output, *written.siblings))
-        publish(work, written.siblings, overwrite=self.request.overwrite)
+        size = sum(folder_size(path) for path in written.files)
+        publish(work, written.files, overwrite=self.request.overwrite)
         findings = (*losses, *written.findings)
         return Conversion(self.request.target, self.plugin.name, image, findings, 1, size, 0.0)
 

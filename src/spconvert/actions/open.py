@@ -55,12 +55,18 @@ def open_file(source: Source, format_name: str | None = None) -> OpenedFile:
     Raises ``SourceError``, ``FormatError``, ``GeometryError``, ``ChoiceNeeded``, ``UsageError``.
     """
     plugin, findings = plugin_for_reading(source.path, format_name)
-    # A DICOM series is put together by its positions; anything else by the names of its files.
-    stacked = is_stack(source) and plugin.name != "dicom"
-    opened = read_stack(plugin, source) if stacked else plugin.read(source)
+    opened = read_source(plugin, source)
     image = replace(opened.image, name=as_text(opened.image.name))
     merged = replace(opened, image=image, findings=(*findings, *opened.findings))
     return OpenedFile(plugin, source, merged)
+
+
+def read_source(plugin: FormatPlugin, source: Source) -> Opened:
+    """Read one file, or several files as one volume. Raises what the plugin raises."""
+    # A DICOM series is put together by its positions; anything else by the names of its files.
+    if is_stack(source) and plugin.name != "dicom":
+        return read_stack(plugin, source)
+    return plugin.read(source)
 
 
 def already_open(image: SpatialImage) -> OpenedFile:

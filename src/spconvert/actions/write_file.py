@@ -6,56 +6,27 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
-from spconvert.actions.open import OpenedFile
+from spconvert.actions.open import read_source
 from spconvert.actions.request import Request, default_memory
+from spconvert.actions.reread import check_reread, check_voxels
 from spconvert.actions.write_store import spooled
-from spconvert.errors import LimitError, TargetError, VerificationError
-from spconvert.formats.plugin import Feature, FormatPlugin, Opened, Source, Target, WriteOptions
-from spconvert.model.finding import Finding, note, warning
-from spconvert.model.image import PixelSource, SequentialSource, SpatialImage
-from spconvert.model.region import Region
+from spconvert.errors import LimitError, TargetError
+from spconvert.formats.plugin import FormatPlugin, ReadOptions, Source, Target, WriteOptions
+from spconvert.model.finding import Finding
+from spconvert.model.image import SpatialImage
 from spconvert.pipeline.events import Advanced, Found, Listener, Started
-from spconvert.pipeline.verify import check_geometry
-from spconvert.pixels.watched import Digests, WatchedSource, values_digest
+from spconvert.pixels.watched import Digests, WatchedSource
 from spconvert.stores.publish import Workspace
-
-SAMPLED_REGIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
     """What a plugin wrote into the workspace."""
 
-    siblings: tuple[Path, ...]
+    files: tuple[Path, ...]
+    """In the order of publishing: data files first, what names them last."""
     findings: tuple[Finding, ...]
-
-
-def check_keeps(
-    image: SpatialImage, plugin: FormatPlugin, opened: OpenedFile
-) -> tuple[Finding, ...]:
-    """What the target format cannot hold of this image, said before anything is written."""
-    geometry = image.geometry
-    has: dict[Feature, bool] = {
-        "direction": not geometry.has_identity_direction,
-        "shear": geometry.is_sheared,
-        "origin": any(geometry.origin),
-        "unit": image.unit is not None,
-        "time": image.time is not None,
-        "channels": "c" in image.axis_names,
-        "volume": geometry.ndim == len("xyz"),
-    }
-    findings = [
-        warning(f"{feature}-lost", f"{plugin.name} cannot hold the {feature} of this image")
-        for feature, present in has.items()
-        if present and feature not in plugin.can.keeps
-    ]
-    count = len(opened.opened.levels)
-    if count > 1:
-        text = f"level {opened.level} of {count} levels is written; --level N picks one"
-        findings.append(note("levels-dropped", text))
-    return tuple(findings)
 
 
 def write_file(
@@ -95,11 +66,27 @@ def write_file(
         image = spooled(image, work, listen)
         listen(Started("write", image.nbytes))
         files, digests = _written(image, plugin, target, options)
-    _check_siblings(files[1:], request)
-    reread = plugin.read(Source(files[0]))
-    check_geometry([image.geometry], [reread.image.geometry])
-    listen(Found(_check_voxels(reread, digests)))
-    return WrittenFile(files[1:], tuple(found))
+    files = _main_last(files, work)
+    _check_siblings(files[:-1], request)
+    written = read_source(plugin, _source_of(work, files))
+    check_reread(image, written.image, plugin.can.keeps, [f.code for f in found])
+    listen(Found(check_voxels(image, written.image, digests, [f.code for f in found])))
+    return WrittenFile(files, tuple(found))
+
+
+def _main_last(files: Sequence[Path], work: Workspace) -> tuple[Path, ...]:
+    """The files in the order in which they are published: data first, what names them last."""
+    main = work.output if work.output in files else files[0]
+    return (*(path for path in files if path != main), main)
+
+
+def _source_of(work: Workspace, files: Sequence[Path]) -> Source:
+    """How to read back what was written: stored values, whatever slope the header states."""
+    options = ReadOptions(rescale="keep", metadata="all")
+    if work.output in files:
+        return Source(work.output, options=options)
+    first, *others = files
+    return Source(first, options=options, more_paths=tuple(others))
 
 
 def _check_siblings(files: Sequence[Path], request: Request) -> None:
@@ -124,31 +111,3 @@ def _written(
         hint = "choose another folder with -o, or free some space"
         text = f"cannot write {target.path}: {error.strerror or error}"
         raise TargetError(text, hint=hint) from error
-
-
-def _check_voxels(reread: Opened, digests: Digests) -> Finding:
-    """Compare digests: of a sample of regions where they can be read alone, else of all."""
-    pixels = reread.image.pixels
-    seen = digests.seen
-    if pixels.access != "sequential":
-        step = max(1, -(-len(seen) // SAMPLED_REGIONS))
-        seen = seen[::step]
-    for region, wanted, found in _compared(pixels, seen):
-        if wanted != found:
-            raise VerificationError(
-                f"voxels from {region.start} to {region.stop} read back otherwise than written",
-                hint="nothing was published; check the disk, and please report this",
-            )
-    return note("verified", f"{len(seen)} of {len(digests.seen)} slabs read back as written")
-
-
-def _compared(
-    pixels: PixelSource, seen: Sequence[tuple[Region, int]]
-) -> list[tuple[Region, int, int]]:
-    if pixels.access != "sequential":
-        return [(r, wanted, values_digest(pixels.read(r))) for r, wanted in seen]
-    scan = cast("SequentialSource", pixels).scan([region for region, _ in seen])
-    return [
-        (region, wanted, values_digest(slab))
-        for (region, wanted), slab in zip(seen, scan, strict=True)
-    ]

@@ -85,13 +85,15 @@ def sampled_chunks(shape: Shape, chunks: Shape) -> list[Shape]:
     return [tuple(int(i) for i in np.unravel_index(place, counts)) for place in places]
 
 
-def check_geometry(meant: Sequence[Geometry], reread: Sequence[Geometry]) -> None:
+def check_geometry(
+    meant: Sequence[Geometry], reread: Sequence[Geometry], tolerance: float = GEOMETRY_TOLERANCE
+) -> None:
     """Compare the geometry of each level. Raises ``VerificationError`` if one differs."""
     if len(meant) != len(reread):
         raise VerificationError(f"{len(reread)} levels read back, {len(meant)} were written")
     for n, (wanted, found) in enumerate(zip(meant, reread, strict=True)):
         deviation = wanted.deviation_from(found)
-        if not deviation <= GEOMETRY_TOLERANCE:
+        if not deviation <= tolerance:
             raise VerificationError(
                 f"level {n}: the geometry reads back {deviation:.3g} voxels off",
                 hint="nothing was published; please report this",

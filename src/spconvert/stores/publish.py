@@ -136,22 +136,22 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(work: Workspace, siblings: Sequence[Path] = (), *, overwrite: bool) -> None:
+def publish(work: Workspace, files: Sequence[Path], *, overwrite: bool) -> None:
     """Give the finished output its name: after this call it is there whole, or nothing changed.
 
-    ``siblings`` are further files in the workspace (data files of a detached header) that are
-    moved beside the target before the target itself, and back if that fails. Raises
-    ``TargetError``, also for a target that appeared while the output was made.
+    ``files`` are what was built in the workspace, in the order in which they get their names:
+    data files of a detached header first, the header last. If one fails, those before it are
+    moved back. Raises ``TargetError``, also for a target that appeared while the output was made.
     """
     folder = work.target.parent
-    moves = [(path, folder / path.name) for path in siblings] + [(work.output, work.target)]
+    moves = [(path, folder / path.name) for path in files]
     try:
         _remove(work.scratch)  # what is not kept need not reach the disk
-        _flush(work.output)
+        _flush(files[-1])
         for source, target in moves:
             _check_replaceable(target, overwrite=overwrite)
-            if source != work.output and target.is_dir():
-                raise TargetError(f"{target} is a folder: a data file goes there")
+            if source.is_file() and target.is_dir():
+                raise TargetError(f"{target} is a folder, and a file goes there")
         with contextlib.ExitStack() as undo:
             for source, target in moves:
                 _place(source, target, work, undo)

@@ -24,8 +24,9 @@ def test_help_says_that_geometry_flags_assign_and_in_what_order(arguments, spcon
     for field in fields(ConvertOptions):
         assert f"--{field.name.replace('_', '-')}" in shown.out
     titles = [line for line in shown.out.splitlines() if line.endswith(":") and line[0] != " "]
-    assert titles[:4] == [
+    assert titles[:5] == [
         "Options:",
+        "Input:",
         "Geometry (assigned, never resampled; x,y,z; LPS):",
         "Pyramid and store:",
         "Run:",

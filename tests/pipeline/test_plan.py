@@ -414,10 +414,6 @@ def test_chunks_of_a_store_count_as_memory_before_and_after_decoding():
     with pytest.raises(LimitError) as error:
         plan_of((1024,) * 3, access="chunked", chunks=(512,) * 3)
     assert numbers(error)[1] > 512
-    assert (
-        plan_of((1024,) * 3, access="chunked", chunks=(512,) * 3, budget=1300, workers=2).workers
-        == 1
-    )
 
 
 def test_planes_that_are_decoded_whole_are_read_a_slab_at_a_time():

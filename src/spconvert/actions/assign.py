@@ -6,12 +6,21 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite
 
+import numpy as np
+
 from spconvert.errors import GeometryError, UsageError
 from spconvert.model.axes import LENGTH_UNITS, TIME_UNITS, unit_factor
 from spconvert.model.finding import Finding, note, warning
 from spconvert.model.geometry import Geometry, Matrix, Space, Vector, code_direction
 from spconvert.model.image import SpatialImage
 from spconvert.pixels.arranged import ArrangedSource
+from spconvert.pixels.cast import CastSource
+
+DTYPES = (
+    *("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
+    *("float16", "float32", "float64", "complex64", "complex128"),
+)
+"""Types that values can be converted to."""
 
 TYPED_TOLERANCE = 1e-4
 """Largest |DᵀD − I| of a direction that a person types: four digits are enough."""
@@ -94,6 +103,25 @@ def assign(image: SpatialImage, edit: GeometryEdit) -> tuple[SpatialImage, tuple
             raise UsageError("--space LPS needs a volume: the image is 2-D")
         image = replace(image, geometry=replace(image.geometry, space=edit.space))
     return image, tuple(findings)
+
+
+def with_dtype(image: SpatialImage, name: str) -> tuple[SpatialImage, tuple[Finding, ...]]:
+    """``image`` with its values converted to another type, when they are read.
+
+    Raises ``UsageError`` for a type that does not exist.
+    """
+    if name not in DTYPES:
+        raise UsageError(f"--dtype {name!r} is not known", hint=f"types: {', '.join(DTYPES)}")
+    wanted = np.dtype(name)
+    if wanted == image.dtype:
+        return image, ()
+    exact = np.can_cast(image.dtype, wanted) or {image.dtype.kind, wanted.kind} <= set("biu")
+    text = f"values of {image.dtype.name} became {name}"
+    if exact:
+        finding = note("dtype-converted", text)
+    else:
+        finding = warning("values-rounded", f"{text}, each rounded to the nearest")
+    return replace(image, pixels=CastSource(image.pixels, wanted)), (finding,)
 
 
 def reorient(image: SpatialImage, code: str) -> tuple[SpatialImage, tuple[Finding, ...]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spconvert import __version__
-from spconvert.actions.assign import assign, reorient, reorientation_needed
+from spconvert.actions.assign import assign, reorient, reorientation_needed, with_dtype
 from spconvert.actions.load import check_fits, loaded
 from spconvert.actions.losses import check_keeps
 from spconvert.actions.open import OpenedFile, already_open, open_file
@@ -71,6 +71,9 @@ def convert(request: Request, listener: Listener = ignore) -> Conversion:
     if not request.dry_run:
         check_target(request.target, overwrite=request.overwrite)
     image, assigned = assign(opened.image, request.edit)
+    if request.dtype is not None:
+        image, cast = with_dtype(image, request.dtype)
+        assigned = (*assigned, *cast)
     if image.name == "image" and isinstance(request.source, Source):
         image = replace(image, name=stem_of(request.source.path))
     findings = [*opened.findings, *assigned]

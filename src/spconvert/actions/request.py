@@ -65,6 +65,8 @@ class Request:
     reorient: str | None = None
     """Orientation code to bring the voxel axes closest to, e.g. "LPS"."""
     store: StoreRequest = field(default_factory=StoreRequest)
+    dtype: str | None = None
+    """NumPy name of the type that the values become, e.g. "uint8"; ``None`` keeps theirs."""
     overwrite: bool = False
     memory: int | None = None
     """Budget in bytes; ``None``: chosen from the machine."""

@@ -95,6 +95,7 @@ def _request(inputs: list[Path], target: Path, options: ConvertOptions) -> Reque
         _edit(options),
         options.reorient.upper() if options.reorient else None,
         _store(options),
+        dtype=options.dtype,
         overwrite=options.overwrite,
         memory=values.parse_bytes(options.memory) if options.memory else None,
         workers=options.workers,

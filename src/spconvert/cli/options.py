@@ -103,6 +103,15 @@ class ConvertOptions(ReadFlags):
         str | None,
         _flag("--time-step", "Time between two time points, e.g. 1.5s", _GEOMETRY, "T[UNIT]"),
     ] = None
+    dtype: Annotated[
+        str | None,
+        _flag(
+            "--dtype",
+            "Convert values: uint8, int16, float32, ...; refused if they do not fit",
+            _RUN,
+            "TYPE",
+        ),
+    ] = None
     reorient: Annotated[
         str | None,
         _flag("--reorient", "Flip and permute voxels closest to LPS, RAS, ...", _GEOMETRY, "CODE"),

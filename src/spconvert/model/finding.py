@@ -21,6 +21,11 @@ class Finding:
     message: str
     """One sentence with the values found."""
 
+    def __post_init__(self) -> None:
+        for part in self.where:
+            if type(part) not in (str, int):
+                raise TypeError(f"where holds {part!r}: a str or an int expected")
+
 
 def warning(code: str, message: str, *where: str | int) -> Finding:
     """A finding that ``--strict`` turns into an error."""

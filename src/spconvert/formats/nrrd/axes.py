@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, isnan, prod
+from math import isnan, prod
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +126,8 @@ def world_of(values: Mapping[str, Any], texts: Mapping[str, str], path: Path) ->
     if dimension is None:
         raise FormatError(f"{path}: space directions without space or space dimension")
     for vector in vectors:
-        if vector is not None and (len(vector) != dimension or not all(map(isfinite, vector))):
-            raise FormatError(
-                f"{path}: space direction {vector}: {dimension} finite numbers expected"
-            )
+        if vector is not None and len(vector) != dimension:
+            raise FormatError(f"{path}: space direction {vector}: {dimension} numbers expected")
     return World(name, positive, dimension, vectors)
 
 

@@ -37,11 +37,12 @@ class Placed:
 def placed(fields: Fields) -> Placed:
     """Everything of space and time that the header says.
 
-    Raises ``FormatError`` for directions that are zero or singular, ``GeometryError`` for a spacing
-    that is zero or no number and an origin that is no number, ``Unsupported`` where space and time
-    are mixed.
+    Raises ``GeometryError`` for directions that are zero, singular or no numbers, for a spacing
+    that is zero or no number and for an origin that is no number; ``FormatError`` where the number
+    of coordinates does not fit, ``Unsupported`` where space and time are mixed.
     """
     findings: list[Finding] = []
+    _check_finite(fields)
     time_at = _time_coordinate(fields)
     geometry = (
         _from_spacings(fields, findings)
@@ -58,6 +59,14 @@ def placed(fields: Fields) -> Placed:
         else:
             axes.append(Axis.named(name, unit["xyz".index(name)]))
     return Placed(geometry, tuple(axes), tuple(findings))
+
+
+def _check_finite(fields: Fields) -> None:
+    for axis, step in enumerate(fields.world.directions or ()):
+        if step is not None and not all(map(isfinite, step)):
+            raise GeometryError(
+                f"{fields.path}: space direction {step} of axis {axis}: finite numbers expected"
+            )
 
 
 def _time_coordinate(fields: Fields) -> int | None:
@@ -96,7 +105,7 @@ def _from_directions(fields: Fields, time_at: int | None, findings: list[Finding
     steps = [_spatial(world.directions[i] or (), time_at) for i in axes.of("space")]
     for step in steps:
         if not any(step):
-            raise FormatError(f"{path}: a space direction is {step}: a length above 0 expected")
+            raise GeometryError(f"{path}: a space direction is {step}: a length above 0 expected")
     if any(fields.at("spacings", i) is not None for i in axes.of("space")):
         findings.append(
             warning(
@@ -125,7 +134,7 @@ def _normal(steps: Sequence[Vector], path: Path) -> Vector:
         cross = np.cross(np.array(steps[0]), np.array(steps[1]))
         length = float(np.linalg.norm(cross))
     if not isfinite(length) or length == 0:
-        raise FormatError(f"{path}: space directions {tuple(steps)} are parallel")
+        raise GeometryError(f"{path}: space directions {tuple(steps)} are parallel")
     return tuple((cross / length).tolist())
 
 
@@ -153,7 +162,7 @@ def _geometry(world: World, steps: Sequence[Vector], origin: Vector, path: Path)
     try:
         return Geometry.from_columns(steps, origin, "LPS" if anatomical else "unknown")
     except ValueError as error:
-        raise FormatError(f"{path}: space directions make no grid: {error}") from error
+        raise GeometryError(f"{path}: space directions make no grid: {error}") from error
 
 
 def _from_spacings(fields: Fields, findings: list[Finding]) -> Geometry:

@@ -16,7 +16,7 @@ CORE := tests/model tests/omezarr tests/test_validators.py
 PYTHON312 = $(shell for p in python3.12 "$$(pyenv root 2>/dev/null)"/versions/3.12*/bin/python3.12; do \
 	"$$p" -c 'import ensurepip, venv' 2>/dev/null && echo "$$p" && break; done)
 
-.PHONY: demo test check check-all lint format types layers core validators docs bench fuzz clean
+.PHONY: demo test check check-all lint format types layers core validators docs formats-table bench fuzz clean
 
 demo: .venv/ready  ## convert the sample image and show what was written
 	@mkdir -p build/demo
@@ -56,8 +56,12 @@ fuzz: .venv/dev validators  ## the property-based tests with many more examples
 docs: .venv/docs
 	$(BIN)/mkdocs build --strict --quiet
 
-bench: .venv/ready build/bench/ngff-zarr/ready  ## whole processes, side by side with ngff-zarr
+formats-table: .venv/ready  ## write the table of formats into the documentation
+	$(BIN)/python docs/formats_table.py
+
+bench: .venv/dev build/bench/ngff-zarr/ready  ## side by side: ngff-zarr, and each format's library
 	$(BIN)/python benchmarks/bench.py --peer build/bench/ngff-zarr/bin/ngff-zarr
+	$(BIN)/python benchmarks/reading.py --document
 
 clean:
 	rm -rf .venv .venv-validators build dist site

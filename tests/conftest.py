@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import locale
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from truth import images_folder, manifest_entries
 
 try:
     from hypothesis import HealthCheck, settings
@@ -20,23 +24,19 @@ else:
     settings.register_profile("fuzz", max_examples=5000, **_LENIENT)
     settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 
-
-def _testdata_folder() -> Path:
-    """The full set where there is one, else the selection that is shipped."""
-    named = os.environ.get("SPCONVERT_TESTDATA")
-    candidates = [Path(named)] if named else [REPOSITORY.parent / "shared" / "testdata"]
-    for folder in (*candidates, REPOSITORY / "testdata"):
-        if (folder / "manifest.json").is_file():
-            return folder
-    return REPOSITORY / "testdata"
+@pytest.fixture(autouse=True)
+def _locale_kept() -> Iterator[None]:
+    """ITK's reader of VTK leaves the process in the locale "C": no test shall hand that on."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
 
 
 @pytest.fixture(scope="session")
 def testdata() -> Path:
     """The folder of real images, read-only: the full set, or the shipped selection."""
-    folder = _testdata_folder()
+    folder = images_folder()
     if not (folder / "manifest.json").is_file():
         pytest.skip("no test images: neither SPCONVERT_TESTDATA nor testdata/manifest.json")
     return folder
@@ -45,8 +45,15 @@ def testdata() -> Path:
 @pytest.fixture(scope="session")
 def manifest(testdata: Path) -> list[dict[str, Any]]:
     """One entry per image of ``testdata``, with the ground truth under "expected"."""
-    entries: list[dict[str, Any]] = json.loads((testdata / "manifest.json").read_text())["entries"]
-    return entries
+    del testdata  # skips where there is none
+    return manifest_entries()
+
+
+@pytest.fixture(scope="session")
+def is_full_set(manifest: list[dict[str, Any]]) -> bool:
+    """Whether every image of the set is there, and not only the selection that is shipped."""
+    shipped = Path(__file__).resolve().parents[1] / "testdata" / "manifest.json"
+    return len(manifest) > len(json.loads(shipped.read_text(encoding="utf-8"))["entries"])
 
 
 @pytest.fixture(scope="session")

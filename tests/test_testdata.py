@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 SHIPPED = Path(__file__).resolve().parents[1] / "testdata"
-ENTRIES = json.loads((SHIPPED / "manifest.json").read_text())["entries"]
+ENTRIES = json.loads((SHIPPED / "manifest.json").read_text(encoding="utf-8"))["entries"]
 
 
 def test_every_shipped_file_is_the_published_one():
@@ -20,7 +20,7 @@ def test_every_shipped_file_is_the_published_one():
 
 
 def test_every_shipped_image_has_its_origin_and_licence_in_the_readme():
-    readme = (SHIPPED / "README.md").read_text()
+    readme = (SHIPPED / "README.md").read_text(encoding="utf-8")
     rows = [line for line in readme.splitlines() if line.startswith("| `")]
     named = {row.split("`")[1] for row in rows}
     assert {entry["path"] for entry in ENTRIES} <= named

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import nrrd
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -16,6 +17,7 @@ import zarr
 import spconvert
 from cli.ended import listing
 from cli.volumes import OBLIQUE, PLACE, small_volume, write_nrrd
+from spconvert.actions.assign import GeometryEdit, VectorEdit, assign
 from spconvert.errors import (
     ChoiceNeeded,
     FormatError,
@@ -131,6 +133,68 @@ def test_numbers_may_be_of_any_kind(spacing, expected, volume, out):
     assert spconvert.open_image(out / "a.ome.zarr").geometry.spacing == expected
 
 
+def test_integers_may_be_numpys(volume, out):
+    done = spconvert.convert(
+        volume,
+        out / "a.ome.zarr",
+        level=np.int64(0),
+        levels=np.int8(2),
+        memory=np.int64(1 << 30),
+        workers=np.int8(2),
+        chunks={"z": np.int16(2)},
+    )
+    assert done.levels == 2
+
+
+def test_paths_may_be_of_any_kind(volume, out):
+    class Named:
+        def __init__(self, path: Path) -> None:
+            self.path = path
+
+        def __fspath__(self) -> str:
+            return str(self.path)
+
+    done = spconvert.convert(Named(volume), Named(out / "a.ome.zarr"), like=Named(volume))
+    assert done.target == out / "a.ome.zarr"
+    with pytest.raises(UsageError, match="a path expected"):
+        spconvert.convert(small_volume(), out / "b.ome.zarr")
+
+
+def test_the_method_may_be_left_to_spconvert_as_on_the_command_line(volume, out):
+    done = spconvert.convert(volume, out / "a.ome.zarr", method="auto")
+    assert done.plan is not None
+    assert done.plan.reducer.name == "mean"
+
+
+def test_like_may_be_a_file(volume, out):
+    place = replace(PLACE, origin=(1.0, 2.0, 3.0))
+    reference = write_nrrd(out / "reference.nrrd", small_volume(), place)
+    done = spconvert.convert(volume, out / "a.ome.zarr", like=reference, dry_run=True)
+    assert done.image.geometry.origin == (1.0, 2.0, 3.0)
+
+
+def image_with_units(*units: str | None) -> spconvert.SpatialImage:
+    """A volume whose axes z, y, x have these units."""
+    image = spconvert.from_array(small_volume(), spacing=(0.5, 0.75, 2.5), origin=(1, 2, 3))
+    axes = tuple(replace(axis, unit=unit) for axis, unit in zip(image.axes, units, strict=True))
+    return replace(image, axes=axes)
+
+
+def test_a_number_with_a_unit_is_refused_where_axes_have_different_ones():
+    image = image_with_units("micrometer", "millimeter", "millimeter")
+    with pytest.raises(UsageError, match=r"different units \(z micrometer, y millimeter"):
+        assign(image, GeometryEdit(spacing=VectorEdit((1.0,), (), "micrometer")))
+    edit = GeometryEdit(spacing=VectorEdit((1.0,), (), "micrometer"), unit="millimeter")
+    changed, _ = assign(image, edit)
+    assert (changed.unit, changed.geometry.spacing) == ("millimeter", (1e-3,) * 3)
+
+
+def test_units_that_differ_are_lost_where_a_format_has_none(out):
+    image = image_with_units("micrometer", "millimeter", "millimeter")
+    done = spconvert.convert(image, out / "a.gipl")
+    assert "unit-lost" in {f.code for f in done.findings}
+
+
 def test_affine_like_and_dry_run(volume, out):
     affine = np.array(PLACE.affine)
     affine[:3, 3] = 1, 2, 3
@@ -202,6 +266,12 @@ def test_a_listener_that_raises_ends_the_run_and_leaves_nothing(volume, out):
         ({"shards": "many"}, UsageError),
         ({"codec": "bogus"}, UsageError),
         ({"levels": 0}, UsageError),
+        ({"levels": 2.5}, UsageError),
+        ({"levels": "2"}, UsageError),
+        ({"level": "0"}, UsageError),
+        ({"memory": "2GiB"}, UsageError),
+        ({"workers": 2.0}, UsageError),
+        ({"like": 3}, UsageError),
         ({"scale_factors": [2, 3]}, UsageError),
         ({"scale_factors": [0]}, UsageError),
         ({"method": "bogus"}, UsageError),
@@ -250,6 +320,22 @@ def test_from_array_says_what_is_wrong():
         ({"array": np.zeros((2, 3)), "axes": "zyx"}, SpconvertError),
         ({"array": np.zeros((2, 3)), "spacing": 0}, GeometryError),
         ({"array": np.zeros((2, 3)), "unit": "parrot"}, UsageError),
+        ({"array": np.zeros((2, 3)), "space": "RAS"}, GeometryError),
     ):
         with pytest.raises(error):
             spconvert.from_array(**given)
+
+
+def test_labels_beside_an_image_are_said_to_be_left_behind(tmp_path):
+    voxels = np.arange(60, dtype="u1").reshape(3, 4, 5)
+    store = tmp_path / "a.ome.zarr"
+    spconvert.convert(spconvert.from_array(voxels), store)
+    (store / "labels").mkdir()
+    spconvert.convert(spconvert.from_array(voxels // 30), store / "labels" / "seg.ome.zarr")
+    for target in ("b.ome.zarr", "b.nrrd"):
+        done = spconvert.convert(store, tmp_path / target)
+        lost = [finding for finding in done.findings if finding.code == "labels-lost"]
+        assert [finding.severity for finding in lost] == ["warning"]
+        assert "labels/seg.ome.zarr" in lost[0].message
+    spconvert.convert(store, tmp_path / "seg.nrrd", select="labels/seg.ome.zarr")
+    np.testing.assert_array_equal(nrrd.read(str(tmp_path / "seg.nrrd"))[0].T, voxels // 30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -13,6 +14,7 @@ import pytest
 
 from cli.ended import assert_refused
 from cli.volumes import OBLIQUE, PLACE, Place, small_volume, write_nrrd
+from spconvert import convert, from_array
 
 NUMBERS = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 3}
 SIZES = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 5}
@@ -255,6 +257,15 @@ def test_text_shows_the_facts(spconvert, volume, mr_head, out):
     assert "header" not in spconvert("inspect", store, "-q").out
     assert "..." in spconvert("inspect", mr_head).out
     assert "..." not in spconvert("inspect", mr_head, "-v").out
+
+
+def test_units_that_differ_are_shown_per_axis(spconvert, out):
+    image = from_array(small_volume(), spacing=(0.5, 0.75, 2.5))
+    units = ("micrometer", "millimeter", None)
+    axes = tuple(replace(axis, unit=unit) for axis, unit in zip(image.axes, units, strict=True))
+    convert(replace(image, axes=axes), out / "a.ome.zarr")
+    assert "0.5, 0.75, 2.5 ?/mm/µm  (x, y, z)" in spconvert("inspect", out / "a.ome.zarr").out
+    assert "0.5x0.75x2.5 ?/mm/µm" in spconvert("inspect", out / "a.ome.zarr", "--short").out
 
 
 def test_of_several_inputs_a_bad_one_does_not_stop_the_others(spconvert, volume):

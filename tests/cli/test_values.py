@@ -71,6 +71,14 @@ def test_numbers_are_read_to_the_last_bit():
     assert rows == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), (0.7, 0.8, 0.9))
 
 
+@pytest.mark.parametrize("text", ["2,", ";", "q=2"])
+def test_the_hint_about_scale_factors_shows_some(text):
+    with pytest.raises(UsageError) as caught:
+        values.parse_scale_factors(text)
+    shown = caught.value.hint.removeprefix("for example --scale-factors ").split(" or ")
+    assert [len(values.parse_scale_factors(factors.strip("'"))) for factors in shown] == [2, 2]
+
+
 def test_sizes_per_axis_and_scale_factors():
     sizes = values.parse_sizes("--chunks", "z=32, y=128,x=64")
     assert (sizes.default, dict(sizes.by_name)) == (None, {"z": 32, "y": 128, "x": 64})

@@ -140,14 +140,18 @@ class FormatContract:
         assert first == second
 
     def test_read_image_pickles_and_its_extra_is_json(self, tmp_path):
-        path = written(self.plugin, make_image(self.axes[0]), tmp_path / f"a{self.suffix}")
+        path = written(
+            self.plugin, make_image(self.axes[0], self.dtypes[0]), tmp_path / f"a{self.suffix}"
+        )
         image = self.plugin.read(Source(path)).image
         copy = pickle.loads(pickle.dumps(image))  # noqa: S301 (our own bytes)
         np.testing.assert_array_equal(pixels(copy), pixels(image))
         assert json.loads(json.dumps(dict(image.extra))) == image.extra
 
     def test_written_file_is_recognised(self, tmp_path):
-        path = written(self.plugin, make_image(self.axes[0]), tmp_path / f"a{self.suffix}")
+        path = written(
+            self.plugin, make_image(self.axes[0], self.dtypes[0]), tmp_path / f"a{self.suffix}"
+        )
         assert self.plugin.sniff(path.read_bytes()[:1024])
         assert not self.plugin.sniff(b"")
         assert not self.plugin.sniff(b"no image at all")
@@ -166,7 +170,7 @@ class FormatContract:
                 self.plugin.read(Source(path))
 
     def test_every_cut_of_a_file_is_refused_or_read_whole(self, tmp_path):
-        image = make_image(self.axes[0])
+        image = make_image(self.axes[0], self.dtypes[0])
         path = written(self.plugin, image, tmp_path / f"a{self.suffix}")
         whole = path.read_bytes()
         for keep in sorted({*range(0, len(whole), max(1, len(whole) // 60)), len(whole) - 1}):

@@ -65,7 +65,9 @@ def codes(opened):
 
 
 def test_real_file_reads_as_the_manifest_says(testdata, manifest):
-    entry = next(e for e in manifest if e["path"].endswith(".gipl.gz"))
+    entry = next((e for e in manifest if e["path"].endswith(".gipl.gz")), None)
+    if entry is None:
+        pytest.skip("no GIPL file is in this selection of the test data")
     truth = entry["expected"]
     opened = PLUGIN.read(Source(testdata / entry["path"]))
     image, geometry = opened.image, opened.image.geometry

@@ -155,7 +155,7 @@ def test_every_real_file_reads_as_the_manifest_says(testdata, manifest):
             assert image.time.unit == {"sec": "second", "unknown": None}[truth["units"][1]]
 
 
-def test_every_slope_is_applied_as_the_manifest_says(testdata, manifest):
+def test_every_slope_is_applied_as_the_manifest_says(testdata, manifest, is_full_set):
     seen = 0
     for entry in entries(manifest):
         truth = entry["expected"].get("rescale")
@@ -173,7 +173,7 @@ def test_every_slope_is_applied_as_the_manifest_says(testdata, manifest):
         assert digest(exact) == truth["voxel_sha256"]
         np.testing.assert_array_equal(found, exact.astype(np.float32))
         np.testing.assert_array_equal(pixels(PLUGIN.read(Source(path)).image), pixels(opened.image))
-    assert seen > 5
+    assert seen > 5 or not is_full_set
 
 
 def own_comment(extension):

@@ -17,7 +17,6 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats import contract
 from formats.contract import OBLIQUE, ArraySource, FormatContract, make_image, pixels, written
 from spconvert.errors import FormatError, GeometryError, LimitError, Unsupported, UsageError
 from spconvert.formats.plugin import ReadOptions, Source, WriteOptions
@@ -56,20 +55,11 @@ def codes(opened):
     return [finding.code for finding in opened.findings]
 
 
-def byte_image(names="yx", dtype="uint8"):
-    return make_image(names, dtype)
-
-
 class TestPng(FormatContract):
     plugin = PLUGIN
     suffix = ".png"
     axes = ("yx", "cyx")
     dtypes = ("uint8", "uint16")
-
-    @pytest.fixture(autouse=True)
-    def images_of_bytes(self, monkeypatch):
-        """PNG has no int16, which the contract takes where the type does not matter."""
-        monkeypatch.setattr(contract, "make_image", byte_image)
 
     @pytest.fixture(params=[None, "deflate:1", "deflate:6"])
     def codec(self, request):

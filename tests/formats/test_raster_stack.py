@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from formats.contract import OBLIQUE, ArraySource, make_image, pixels
 from spconvert.errors import FormatError, GeometryError, SourceError, UsageError
-from spconvert.formats.plugin import Source, Target, WriteOptions
+from spconvert.formats.plugin import ReadOptions, Source, Target, WriteOptions
 from spconvert.formats.raster.bmp import PLUGIN as BMP
 from spconvert.formats.raster.png import PLUGIN
 from spconvert.formats.stack import natural_key, numbering_findings, stack, stack_paths
@@ -223,3 +223,10 @@ def test_slices_with_a_place_of_any_format_become_a_volume():
     volume = replace(slice_at(origins[0]), pixels=ArraySource(np.zeros((2, 3, 4), "int16")))
     with pytest.raises(FormatError, match="a holds a volume"):
         stack([volume], ["a"])
+
+
+@pytest.mark.parametrize(("assigned", "severity"), [(False, "warning"), (True, "note")])
+def test_unknown_distance_is_no_warning_where_the_caller_assigns_one(assigned, severity, series):
+    options = ReadOptions(spacing_assigned=assigned)
+    opened = PLUGIN.read(Source(series / "slice_%d.png", options=options))
+    assert [f.severity for f in opened.findings] == [severity]

@@ -129,6 +129,8 @@ def assert_spacing(image, entry):
 
 def test_slide_has_four_images_and_asks_which(testdata):
     path = testdata / "tiff" / "CMU-1-Small-Region.svs"
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not in this selection of the test data")
     with pytest.raises(ChoiceNeeded, match=r"Baseline.*Thumbnail.*Label.*Macro"):
         PLUGIN.read(Source(path))
     assert len(PLUGIN.images(path)) == 4

@@ -51,6 +51,7 @@ def straight(**changes: object) -> Geometry:
             {"direction": ((1.0, 1.0, 0.0), (0.0, 1e-7, 0.0), (0.0, 0.0, 1.0))},
             "singular",
         ),
+        ({"space": "RAS"}, "'LPS' or 'unknown' expected"),
     ],
 )
 def test_an_impossible_grid_is_refused_with_the_values(changes, words):

@@ -391,8 +391,6 @@ def test_versions_before_0_4_have_no_transformations():
         {"ome": {**v05()["ome"], "version": "0.9"}},
         {"ome": {**v05()["ome"], "version": 5}},
         bare("0.2") | {"multiscales": [{"version": "0.2", "datasets": [{"path": "../../x"}]}]},
-        v05(scale=(1.0, float("nan"), 1.0)),
-        v05(scale=(1.0, float("inf"), 1.0)),
         v05(coordinateTransformations=[{"type": "rotation", "rotation": np.eye(3)[::-1].tolist()}]),
     ],
 )
@@ -400,6 +398,12 @@ def test_what_is_no_image_is_a_format_error(attributes):
     with pytest.raises(FormatError) as caught:
         decode_any(attributes)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
+def test_a_scale_that_places_nothing_is_a_geometry_error(value):
+    with pytest.raises(GeometryError):
+        decode_any(v05(scale=(1.0, value, 1.0)))
 
 
 def all_paths(value, path=()):

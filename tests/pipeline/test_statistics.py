@@ -86,6 +86,24 @@ def test_channel_without_finite_values_gets_a_window_of_one():
     assert ranges(array, 0) == (ValueRange(0.0, 1.0, 0.0, 1.0), ValueRange(5.0, 5.0, 5.0, 5.0))
 
 
+def test_blocks_without_a_sample_leave_nothing_behind(monkeypatch):
+    monkeypatch.setattr(statistics, "MOST_SAMPLES", 2)
+    array = np.arange(64.0).reshape(8, 8)
+    array[0, 0] = np.nan
+    observer = RangeObserver(array.shape, None)
+    for region in blocks(array.shape, (1, 1)):
+        observer.observe(0, region, array[region.slices])
+    assert sum(map(len, observer._samples.values())) <= 2
+    assert observer.ranges()[0].high == 63.0
+
+
+def test_a_channel_whose_only_sample_is_not_finite_has_its_whole_range(monkeypatch):
+    monkeypatch.setattr(statistics, "MOST_SAMPLES", 1)
+    array = np.arange(64.0).reshape(8, 8)
+    array[0, 0] = np.nan
+    assert ranges(array) == (ValueRange(1.0, 63.0, 1.0, 63.0),)
+
+
 def test_booleans_range_from_0_to_1():
     array = np.indices((4, 4)).sum(0) % 2 == 0
     assert ranges(array) == (ValueRange(0.0, 1.0, 0.0, 1.0),)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spconvert.errors import FormatError, LimitError, Unsupported
+from spconvert.errors import FormatError, LimitError, Unsupported, UsageError
 from spconvert.formats.plugin import (
     Capabilities,
     FormatPlugin,
@@ -53,17 +53,22 @@ class NpyFormat:
             except (ValueError, AttributeError) as error:
                 raise FormatError(f"{source.path} is not an npy file: {error}") from error
             offset = file.tell()
-        names = source.options.dims or _AXES.get(len(shape))
-        if names is None or len(names) != len(shape) or dtype.hasobject:
+        if len(shape) not in _AXES or dtype.hasobject:
             raise FormatError(
                 f"{source.path}: {len(shape)} axes of {dtype}, 2 to 5 of numbers expected"
             )
+        names = source.options.dims or _AXES[len(shape)]
         axes = range(len(shape))
         layout = Layout(shape, dtype, tuple(reversed(axes)) if fortran else tuple(axes))
         part = FilePart(source.path, offset, layout.nbytes)
         surplus_bytes(part)  # raises if the file is cut off
         ndim = sum(name in "zyx" for name in names)
-        image = SpatialImage(RawSource((part,), layout), axes_named(names), Geometry.identity(ndim))
+        try:
+            geometry = Geometry.identity(ndim)
+            image = SpatialImage(RawSource((part,), layout), axes_named(names), geometry)
+        except ValueError as error:
+            hint = f"the array has the shape {shape}"
+            raise UsageError(f"--dims {names}: {error}", hint=hint) from error
         return Opened(image)
 
     def write(self, image: SpatialImage, target: Target, options: WriteOptions) -> Iterable[Path]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, SupportsIndex
 
@@ -12,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from spconvert.actions.assign import GeometryEdit, VectorEdit
 from spconvert.actions.convert import Conversion
 from spconvert.actions.convert import convert as carry_out
+from spconvert.actions.open import open_image
 from spconvert.actions.request import PerAxis, Request, StoreRequest
 from spconvert.errors import UsageError
 from spconvert.formats.plugin import ReadOptions, Source
@@ -24,32 +28,33 @@ Sizes = SupportsIndex | Mapping[str, SupportsIndex]
 
 
 def convert(  # noqa: PLR0913 - the flags of the command line, by keyword
-    source: str | Path | SpatialImage,
-    target: str | Path,
+    source: str | PathLike[str] | SpatialImage,
+    target: str | PathLike[str],
     *,
     select: str | None = None,
-    level: int = 0,
+    level: SupportsIndex = 0,
+    read: ReadOptions | None = None,
     spacing: ArrayLike | None = None,
     origin: ArrayLike | None = None,
     direction: ArrayLike | None = None,
     affine: ArrayLike | None = None,
     unit: str | None = None,
     space: Space | None = None,
-    like: SpatialImage | None = None,
+    like: str | PathLike[str] | SpatialImage | None = None,
     dtype: str | None = None,
     reorient: str | None = None,
     ome_zarr_version: str = "auto",
     chunks: Sizes | None = None,
     shards: Sizes | Literal["auto", "none"] = "auto",
     codec: str | None = None,
-    levels: int | None = None,
+    levels: SupportsIndex | None = None,
     scale_factors: Sequence[Sizes] | None = None,
-    method: str = "mean",
+    method: str = "auto",
     overwrite: bool = False,
     dry_run: bool = False,
     strict: bool = False,
-    memory: int | None = None,
-    workers: int | None = None,
+    memory: SupportsIndex | None = None,
+    workers: SupportsIndex | None = None,
     listener: Listener = ignore,
 ) -> Conversion:
     """Convert a file, or an image in memory, to the format that the target's suffix names.
@@ -57,9 +62,11 @@ def convert(  # noqa: PLR0913 - the flags of the command line, by keyword
     ``spacing`` and ``origin`` (one number, or one per space axis), ``direction`` (rows, shape
     ``(n, n)``, or letters such as "RAS") and ``affine`` (homogeneous, ``(n + 1, n + 1)``, index
     to physical) are in x, y, z order and LPS, in the image's own unit; they are assigned, nothing
-    is resampled. ``chunks``, ``shards`` and ``scale_factors`` are voxels
-    per axis, one number or a mapping by axis name. ``memory`` is in bytes. ``listener`` is called
-    with the events of ``spconvert.pipeline.events`` from the thread that called this function.
+    is resampled; ``like`` is an image, or a file, whose geometry is taken first.
+    ``read`` says how to read where a file leaves a choice. ``chunks``, ``shards`` and
+    ``scale_factors`` are voxels per axis, one number or a mapping by axis name. ``memory`` is in
+    bytes. ``listener`` is called with the events of ``spconvert.pipeline.events`` from the thread
+    that called this function.
     Raises the errors of ``spconvert.errors``; nothing is left behind then.
     """
     edit = GeometryEdit(
@@ -71,34 +78,57 @@ def convert(  # noqa: PLR0913 - the flags of the command line, by keyword
         affine=None if affine is None else _rows("affine", affine),
         unit=_unit(unit),
         space=_space(space),
-        like=like,
+        like=_image(like),
     )
     store = StoreRequest(
         ome_zarr_version,
         None if chunks is None else _sizes("chunks", chunks),
         "auto" if shards == "auto" else "none" if shards == "none" else _sizes("shards", shards),
         codec,
-        levels,
+        _integer("levels", levels),
         None if scale_factors is None else tuple(_sizes("scale_factors", f) for f in scale_factors),
-        method,
+        "mean" if method == "auto" else method,
     )
     assigned = edit.spacing is not None or edit.affine is not None or like is not None
-    reading = ReadOptions(spacing_assigned=assigned)
-    image = source if isinstance(source, SpatialImage) else None
+    reading = replace(read or ReadOptions(), spacing_assigned=assigned)
     request = Request(
-        image or Source(Path(str(source)), select, level, reading),
-        Path(target),
+        source
+        if isinstance(source, SpatialImage)
+        else Source(_path("source", source), select, _integer("level", level) or 0, reading),
+        _path("target", target),
         edit=edit,
         dtype=dtype,
         reorient=reorient,
         store=store,
         overwrite=overwrite,
-        memory=memory,
-        workers=workers,
+        memory=_integer("memory", memory),
+        workers=_integer("workers", workers),
         strict=strict,
         dry_run=dry_run,
     )
     return carry_out(request, listener)
+
+
+def _path(what: str, path: str | PathLike[str]) -> Path:
+    try:
+        return Path(path)
+    except TypeError as error:
+        hint = "give an array a place in space with spconvert.from_array"
+        text = f"{what} is of type {type(path).__name__}: a path expected"
+        raise UsageError(text, hint=hint) from error
+
+
+def _image(like: str | PathLike[str] | SpatialImage | None) -> SpatialImage | None:
+    if like is None or isinstance(like, SpatialImage):
+        return like
+    return open_image(_path("like", like))
+
+
+def _integer(what: str, number: SupportsIndex | None) -> int | None:
+    try:
+        return None if number is None else operator.index(number)
+    except TypeError as error:
+        raise UsageError(f"{what} {number!r}: an integer expected") from error
 
 
 def _unit(unit: str | None) -> str | None:

@@ -182,6 +182,11 @@ def _with_units(image: SpatialImage, edit: GeometryEdit) -> SpatialImage:
         if unit is not None and unit not in LENGTH_UNITS:
             raise UsageError(f"unit {unit!r} is no unit of length")
     typed = [v.unit for v in (edit.spacing, edit.origin) if v and v.unit]
+    own = {image.axes[a].unit for a in image.space_axes}
+    if typed and len(own) > 1 and edit.unit is None:
+        found = ", ".join(f"{image.axes[a].name} {image.axes[a].unit}" for a in image.space_axes)
+        hint = "say with --unit which one holds for all; no number changes by that"
+        raise UsageError(f"{typed[0]} for axes of different units ({found})", hint=hint)
     unit = edit.unit or image.unit or (typed[0] if typed else None)
     return image.with_unit(unit) if unit != image.unit else image
 

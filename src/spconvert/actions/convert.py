@@ -9,7 +9,7 @@ from typing import Any
 
 from spconvert import __version__
 from spconvert.actions.assign import assign, reorient, reorientation_needed, with_dtype
-from spconvert.actions.load import check_fits, loaded
+from spconvert.actions.load import check_fits, check_room, loaded
 from spconvert.actions.losses import check_keeps
 from spconvert.actions.open import OpenedFile, already_open, open_file
 from spconvert.actions.request import Request, default_memory
@@ -108,9 +108,18 @@ class _Job:
     opened: OpenedFile
     listener: Listener
 
+    held_bytes: int = 0
+    """Voxels that are in memory already, because they could only be decoded whole."""
+
     @property
     def memory(self) -> int:
-        return self.request.memory or default_memory()
+        return (self.request.memory or default_memory()) - self.held_bytes
+
+    @property
+    def _name(self) -> str:
+        """What messages call the source."""
+        source = self.opened.source
+        return str(source.path) if source is not None else "the image"
 
     @property
     def to_store(self) -> bool:
@@ -118,7 +127,8 @@ class _Job:
 
     def planned(self, image: SpatialImage) -> Conversion:
         """What would be done."""
-        check_fits(image, self.memory)
+        check_fits(image, self.memory, self._name)
+        check_room(image, self.request.target, self._name)
         image, findings = self._as_if_reoriented(image)
         _check_strict(findings, self.request)
         done = self._planned(image)
@@ -141,16 +151,20 @@ class _Job:
             losses = check_keeps(image, self.plugin, self.opened)
             _check_strict(losses, self.request)
             return Conversion(self.request.target, self.plugin.name, image, losses, 1, 0, 0.0)
+        losses = check_keeps(image, self.plugin, self.opened)
         plan = plan_store(image, self.request, self.memory)
-        _check_strict(plan.findings, self.request)
+        findings = (*losses, *plan.findings)
+        _check_strict(findings, self.request)
         self.listener(Planned(plan.pyramid))
-        return self._conversion(plan, plan.findings, 0)
+        return self._conversion(plan, findings, 0)
 
     def written(self, image: SpatialImage, work: Workspace) -> Conversion:
         """Write, verify, publish."""
-        image = loaded(image, self.memory)
-        image, findings = self._reoriented(image, work)
-        done = self._store(image, work) if self.to_store else self._file(image, work)
+        check_room(image, self.request.target, self._name)
+        job = replace(self, held_bytes=image.nbytes if image.pixels.access == "whole" else 0)
+        image = loaded(image, self.memory, self._name)
+        image, findings = job._reoriented(image, work)  # noqa: SLF001 - another state of itself
+        done = job._store(image, work) if self.to_store else job._file(image, work)  # noqa: SLF001
         return replace(done, findings=(*findings, *done.findings))
 
     def _reoriented(
@@ -174,15 +188,17 @@ class _Job:
         return moves and image.pixels.access == "sequential"
 
     def _store(self, image: SpatialImage, work: Workspace) -> Conversion:
+        losses = check_keeps(image, self.plugin, self.opened)
         plan = plan_store(image, self.request, self.memory)
-        for finding in plan.findings:
+        before = (*losses, *plan.findings)
+        for finding in before:
             self.listener(Found(finding))
-        _check_strict(plan.findings, self.request)
+        _check_strict(before, self.request)
         found = write_store(plan, work, self._provenance(), self.listener)
         _check_strict(found, self.request)
         size = folder_size(work.output)
         publish(work, (work.output,), overwrite=self.request.overwrite)
-        return self._conversion(plan, (*plan.findings, *found), size)
+        return self._conversion(plan, (*before, *found), size)
 
     def _file(self, image: SpatialImage, work: Workspace) -> Conversion:
         losses = check_keeps(image, self.plugin, self.opened)
@@ -208,28 +224,47 @@ class _Job:
         return {"software": f"spconvert {__version__}", "source": self.opened.provenance}
 
 
+_TARGET_CODES = frozenset({"space-assumed", "unit-assumed"})
 _USAGE_CODES = frozenset({"like-size-differs"})
 _GEOMETRY_CODES = frozenset(
     {
-        "spacing-impossible",
-        "spacing-contradicted",
-        "spacings-ignored",
+        "attribute-stale",
+        "cell-angles-ignored",
+        "direction-assumed",
+        "direction-not-orthonormal",
         "direction-unknown",
         "direction-unusable",
         "geometry-conflict",
-        "origin-ambiguous",
+        "negative-spacing",
+        "orientation-ignored",
+        "orientation-unknown",
         "orientation-unusable",
-        "transform-not-used",
+        "origin-ambiguous",
+        "position-unknown",
+        "scale-disagrees",
+        "slice-spacing-unknown",
+        "slices-missing",
+        "spacing-contradicted",
+        "spacing-impossible",
+        "spacing-unknown",
+        "spacings-ignored",
+        "stack-spacing",
         "system-not-used",
+        "transform-not-used",
+        "uneven-slices",
+        "xform-code",
+        "xform-disagree",
         "xform-disagreement",
-        "attribute-stale",
+        "xform-missing",
+        "xform-unusable",
+        "z-spacing-unknown",
     }
 )
 
 
 def _strict_error(code: str) -> type[SpconvertError]:
     """The error that a warning becomes: of the target, the request, the geometry, or the file."""
-    if code.endswith(("-lost", "-not-standard", "-not-rotated")):
+    if code.endswith(("-lost", "-not-standard", "-not-rotated")) or code in _TARGET_CODES:
         return Unsupported
     if code in _USAGE_CODES:
         return UsageError
@@ -239,8 +274,8 @@ def _strict_error(code: str) -> type[SpconvertError]:
 def _check_strict(findings: tuple[Finding, ...] | list[Finding], request: Request) -> None:
     """With ``--strict`` the first warning ends the conversion, with ``--on-loss error`` a loss."""
     for finding in findings:
-        lost = request.refuse_loss and finding.code.endswith("-lost")
-        if finding.severity == "warning" and (request.strict or lost):
+        lost = finding.code.endswith("-lost") or finding.code in _TARGET_CODES
+        if finding.severity == "warning" and (request.strict or (lost and request.refuse_loss)):
             flag = "--strict" if request.strict else "--on-loss error"
             hint = f"{flag} turns this warning into an error"
             raise _strict_error(finding.code)(finding.message, hint=hint)

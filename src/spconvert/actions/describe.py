@@ -8,8 +8,9 @@ from typing import Any
 
 from spconvert.actions.open import OpenedFile, open_file
 from spconvert.errors import ChoiceNeeded, FormatError, UsageError
-from spconvert.formats.plugin import Source
+from spconvert.formats.plugin import ImageEntry, Source
 from spconvert.formats.registry import plugin_for_reading
+from spconvert.formats.stack import is_stack
 from spconvert.model.finding import Finding
 from spconvert.model.image import SpatialImage
 
@@ -25,7 +26,9 @@ def describe(source: Source, format_name: str | None = None) -> Facts:
     Raises ``SourceError``, ``FormatError``, ``GeometryError``, ``UsageError``.
     """
     plugin, _ = plugin_for_reading(source.path, format_name)
-    entries = plugin.images(source.path)
+    # Several files are one image; a folder of DICOM may hold several.
+    stacked = is_stack(source)
+    entries = (ImageEntry("0"),) if stacked else plugin.images(source.path)
     if not entries:
         plugin.read(source)  # says what is missing
         raise FormatError(f"{source.path} holds no image")

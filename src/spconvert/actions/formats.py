@@ -8,7 +8,7 @@ from spconvert.formats.registry import all_plugins
 
 
 def format_facts() -> list[dict[str, Any]]:
-    """Name, suffixes, what it does and keeps, per plugin, in the order of the registry."""
+    """Name, suffixes, what it does, keeps, and costs to read in parts; in the registry's order."""
     return [
         {
             "name": plugin.name,
@@ -16,6 +16,7 @@ def format_facts() -> list[dict[str, Any]]:
             "reads": plugin.can.reads,
             "writes": plugin.can.writes,
             "keeps": sorted(plugin.can.keeps),
+            "access": dict(plugin.can.access),
         }
         for plugin in all_plugins()
     ]

@@ -8,7 +8,7 @@ from typing import cast
 
 from spconvert.errors import VerificationError
 from spconvert.formats.plugin import Feature
-from spconvert.model.finding import Finding, note
+from spconvert.model.finding import Finding, note, warning
 from spconvert.model.geometry import Geometry, identity_matrix
 from spconvert.model.image import PixelSource, SequentialSource, SpatialImage
 from spconvert.model.region import Region
@@ -25,16 +25,32 @@ ROUNDED_TOLERANCE = 1e-4
 
 def check_reread(
     meant: SpatialImage, reread: SpatialImage, keeps: Collection[Feature], codes: Collection[str]
-) -> None:
+) -> tuple[Finding, ...]:
     """Compare what the format keeps of the geometry; ``codes`` are the writer's findings.
 
-    Raises ``VerificationError`` if something differs that the format can hold.
+    Gives a finding where the file is taken for something else by all who read it, because its
+    format has no word for it. Raises ``VerificationError`` if something differs that the format
+    can hold.
     """
     ndim = min(meant.geometry.ndim, reread.geometry.ndim)
     wanted, found = (_kept(image.geometry, ndim, keeps) for image in (meant, reread))
     rounded = any(code.endswith("-rounded") for code in codes)
     tolerance = ROUNDED_TOLERANCE if rounded else GEOMETRY_TOLERANCE
     check_geometry([wanted], [found], tolerance)
+    return _taken_for(meant, reread)
+
+
+def _taken_for(meant: SpatialImage, reread: SpatialImage) -> tuple[Finding, ...]:
+    """Formats without a word for the space are patient space in millimetres, or no space at all."""
+    findings = []
+    spaces = meant.geometry.space, reread.geometry.space
+    if spaces[0] != spaces[1]:
+        text = f"the space is {spaces[0]}, and whoever reads the file finds {spaces[1]}"
+        findings.append(warning("space-assumed", text))
+    if meant.unit is None and reread.unit is not None:
+        text = f"the unit is not known, and whoever reads the file finds {reread.unit}"
+        findings.append(warning("unit-assumed", text))
+    return tuple(findings)
 
 
 def _kept(geometry: Geometry, ndim: int, keeps: Collection[Feature]) -> Geometry:

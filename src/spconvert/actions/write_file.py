@@ -17,6 +17,7 @@ from spconvert.model.finding import Finding
 from spconvert.model.image import SpatialImage
 from spconvert.pipeline.events import Advanced, Found, Listener, Started
 from spconvert.pixels.watched import Digests, WatchedSource
+from spconvert.stores.lock import refused
 from spconvert.stores.publish import Workspace
 
 
@@ -69,8 +70,10 @@ def write_file(
     files = _main_last(files, work)
     _check_siblings(files[:-1], request)
     written = read_source(plugin, _source_of(work, files))
-    check_reread(image, written.image, plugin.can.keeps, [f.code for f in found])
-    listen(Found(check_voxels(image, written.image, digests, [f.code for f in found])))
+    codes = [f.code for f in found]
+    for finding in check_reread(image, written.image, plugin.can.keeps, codes):
+        listen(Found(finding))
+    listen(Found(check_voxels(image, written.image, digests, codes)))
     return WrittenFile(files, tuple(found))
 
 
@@ -108,6 +111,4 @@ def _written(
     try:
         return tuple(plugin.write(watched, target, options)), digests
     except OSError as error:
-        hint = "choose another folder with -o, or free some space"
-        text = f"cannot write {target.path}: {error.strerror or error}"
-        raise TargetError(text, hint=hint) from error
+        raise refused(target.path, error) from error

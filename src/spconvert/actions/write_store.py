@@ -33,10 +33,11 @@ from spconvert.pixels.reduced import Reducer, reducer
 from spconvert.pixels.spooled import spool, unpacked
 from spconvert.stores.codecs import Codec, parse_codec
 from spconvert.stores.location import open_location
+from spconvert.stores.lock import refused
 from spconvert.stores.publish import Workspace
 from spconvert.stores.zarr_array import ArraySpec
 from spconvert.stores.zarr_reader import ArrayReader
-from spconvert.stores.zarr_writer import ArrayWriter, unwritable
+from spconvert.stores.zarr_writer import ArrayWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def plan_store(image: SpatialImage, request: Request, memory: int) -> StorePlan:
     version, finding = choose_version(image.geometry, wanted.version)
     method = reducer(wanted.method)
     codec = (parse_codec(wanted.codec) if wanted.codec else Codec()).for_dtype(image.dtype)
-    options = _options(image, wanted, version, method)
+    options = _options(image, wanted, version)
     workers = request.workers or available_workers()
     spool = False
     try:
@@ -157,9 +158,7 @@ def spooled(image: SpatialImage, work: Workspace, listener: Listener) -> Spatial
     return replace(image, pixels=source)
 
 
-def _options(
-    image: SpatialImage, wanted: StoreRequest, version: Version, method: Reducer
-) -> PyramidOptions:
+def _options(image: SpatialImage, wanted: StoreRequest, version: Version) -> PyramidOptions:
     names = image.axis_names
     chunks = default_chunks(image)
     if wanted.chunks is not None:
@@ -176,7 +175,7 @@ def _options(
     if wanted.levels is not None and factors is not None:
         raise UsageError("--levels and --scale-factors contradict each other", hint="give one")
     shards = _shards(wanted, version, names, chunks)
-    return PyramidOptions(method.anchor, chunks, shards, wanted.levels, factors)
+    return PyramidOptions(chunks, shards, wanted.levels, factors)
 
 
 def _shards(wanted: StoreRequest, version: Version, names: str, chunks: Shape) -> Shards:
@@ -242,7 +241,7 @@ def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise refused(path, error) from error
 
 
 def _write_documents(root: Path, documents: Mapping[str, bytes]) -> None:
@@ -252,7 +251,7 @@ def _write_documents(root: Path, documents: Mapping[str, bytes]) -> None:
         try:
             path.write_bytes(data)
         except OSError as error:
-            raise unwritable(path, error) from error
+            raise refused(path, error) from error
 
 
 def folder_size(path: Path) -> int:

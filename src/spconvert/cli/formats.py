@@ -13,7 +13,9 @@ def list_formats(*, as_json: bool) -> None:
 
     facts = format_facts()
     if as_json:
-        show(json.dumps({"schema": "spconvert-formats/1", "formats": facts}, indent=2))
+        text = json.dumps({"schema": "spconvert-formats/1", "formats": facts}, indent=2)
+        for line in text.splitlines():  # a newline within a text would be shown as a character
+            show(line)
         return
     width = max(len(fact["name"]) for fact in facts)
     for fact in facts:

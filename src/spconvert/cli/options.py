@@ -103,15 +103,6 @@ class ConvertOptions(ReadFlags):
         str | None,
         _flag("--time-step", "Time between two time points, e.g. 1.5s", _GEOMETRY, "T[UNIT]"),
     ] = None
-    dtype: Annotated[
-        str | None,
-        _flag(
-            "--dtype",
-            "Convert values: uint8, int16, float32, ...; refused if they do not fit",
-            _RUN,
-            "TYPE",
-        ),
-    ] = None
     reorient: Annotated[
         str | None,
         _flag("--reorient", "Flip and permute voxels closest to LPS, RAS, ...", _GEOMETRY, "CODE"),
@@ -143,6 +134,15 @@ class ConvertOptions(ReadFlags):
     method: Annotated[
         str, _flag("--method", "How levels are reduced: auto, mean, nearest", _STORE, "METHOD")
     ] = "auto"
+    dtype: Annotated[
+        str | None,
+        _flag(
+            "--dtype",
+            "Convert values: uint8, int16, float32, ...; refused if they do not fit",
+            _RUN,
+            "TYPE",
+        ),
+    ] = None
     overwrite: Annotated[bool, _flag("--overwrite", "Replace an existing output", _RUN)] = False
     skip_existing: Annotated[
         bool, _flag("--skip-existing", "Do nothing if the output exists", _RUN)

@@ -59,11 +59,19 @@ def symbol(unit: str | None) -> str:
     return _UNIT_SYMBOLS.get(unit or "", unit or "")
 
 
+def _length_unit(image: dict[str, Any]) -> str:
+    """The symbol of the unit of the space axes; one for each of x, y, z where they differ."""
+    units = [image["units"][n] for n in reversed(image["axes"]) if n in "xyz"]
+    if len(set(units)) == 1:
+        return symbol(units[0])
+    return "/".join(symbol(unit) or "?" for unit in units)
+
+
 def short_line(facts: dict[str, Any]) -> Iterable[str]:
     """One line per image."""
     for image in facts["images"]:
         spacing = "x".join(number(s) for s in image["spacing"])
-        unit = symbol(next((u for n, u in image["units"].items() if n in "zyx"), None))
+        unit = _length_unit(image)
         orientation = image["orientation"]["code"] + "+" if image["orientation"] else "-"
         words = (
             facts["path"],
@@ -90,7 +98,7 @@ def description(facts: dict[str, Any], detail: Detail = "cut") -> Iterable[str]:
 
 
 def _rows(facts: dict[str, Any], image: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    unit = symbol(next((u for n, u in image["units"].items() if n in "zyx"), None))
+    unit = _length_unit(image)
     names = ", ".join(n for n in reversed(image["axes"]) if n in "xyz")
     yield "format", facts["format"]
     sized = " ".join(f"{n}={s}" for n, s in zip(image["axes"], image["shape"], strict=True))

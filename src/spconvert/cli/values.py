@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _WITH_UNIT = re.compile(rf"^(?P<numbers>.*?(?:{_NUMBER}|,))\s*(?P<unit>[^\W\d][\w ]*)?$")
 _SIZE = r"[0-9]{1,18}"
+_SIZES_EXAMPLE = {"--scale-factors": "2,4 or 'z=1,y=2,x=2;z=2,y=4,x=4'"}
 _BYTES = re.compile(rf"^\s*(?P<number>{_NUMBER})\s*(?P<unit>[a-zA-Z]*)\s*$")
 _BYTE_UNITS = {"": 1, "b": 1} | {
     f"{prefix}{suffix}": base**power
@@ -118,7 +119,7 @@ def parse_sizes(flag: str, text: str) -> PerAxis:
     """``64`` or ``z=32,y=128,x=128``. Raises ``UsageError``."""
     from spconvert.actions.request import PerAxis
 
-    hint = f"for example {flag} 64 or {flag} z=32,y=128,x=128"
+    hint = f"for example {flag} {_SIZES_EXAMPLE.get(flag, '64 or z=32,y=128,x=128')}"
     named: dict[str, int] = {}
     if re.fullmatch(rf"\s*{_SIZE}\s*", text):
         if int(text) < 1:

@@ -25,7 +25,7 @@ from spconvert.formats.plugin import (
 from spconvert.model.axes import axes_named
 from spconvert.model.finding import note, warning
 from spconvert.model.geometry import Geometry, identity_matrix
-from spconvert.model.image import SpatialImage
+from spconvert.model.image import Access, SpatialImage
 
 if TYPE_CHECKING:
     from spconvert.pixels.headed import Headed
@@ -37,6 +37,10 @@ _TYPES = {7: "i1", 8: "u1", 15: "i2", 16: "u2", 31: "u4", 32: "i4", 64: "f4", 65
 _CODES = {code: number for number, code in _TYPES.items()} | {"b1": 8}
 _LARGEST_EXTENT = 0xFFFF
 _SUFFIXES = (".gipl.gz", ".gipl")
+_ACCESS: dict[Access, str] = {
+    "random": "uncompressed",
+    "sequential": "gzip: nothing can be decoded before what precedes it",
+}
 
 
 class GiplFormat:
@@ -55,7 +59,7 @@ class GiplFormat:
     @property
     def can(self) -> Capabilities:
         """Neither direction nor unit, and one channel."""
-        return Capabilities(True, True, frozenset({"volume", "origin", "spacing"}))
+        return Capabilities(True, True, frozenset({"volume", "origin", "spacing"}), _ACCESS)
 
     def sniff(self, head: bytes) -> bool:
         """Whether byte 252 begins one of the two magic numbers."""
@@ -129,7 +133,10 @@ class GiplFormat:
                 hint="--dtype converts",
             )
         if image.axis_names not in ("zyx", "yx"):
-            raise Unsupported(f"GIPL cannot hold axes {image.axis_names}: zyx or yx expected")
+            raise Unsupported(
+                f"GIPL cannot hold axes {image.axis_names}: zyx or yx expected",
+                hint="NRRD, NIfTI, MetaImage and OME-Zarr hold time and channels",
+            )
         stored = struct.unpack(">3f", struct.pack(">3f", *[*image.geometry.spacing, 1.0][:3]))
         if stored[: image.geometry.ndim] != image.geometry.spacing:
             text = f"GIPL has room for float32: spacing {image.geometry.spacing} is rounded"

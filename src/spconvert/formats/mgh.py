@@ -26,7 +26,7 @@ from spconvert.formats.plugin import (
 from spconvert.model.axes import Axis, axes_named
 from spconvert.model.finding import Finding, note, warning
 from spconvert.model.geometry import Geometry, to_lps
-from spconvert.model.image import SpatialImage
+from spconvert.model.image import Access, SpatialImage
 
 if TYPE_CHECKING:
     from spconvert.pixels.headed import Headed
@@ -36,6 +36,10 @@ _HEAD = struct.Struct(">7ih3f9f3f")
 _TYPES = {0: "u1", 1: "i4", 3: "f4", 4: "i2", 10: "u2"}
 _VERSION = b"\0\0\0\1"
 _SUFFIXES = (".mgh.gz", ".mgz", ".mgh")
+_ACCESS: dict[Access, str] = {
+    "random": "uncompressed",
+    "sequential": "gzip: nothing can be decoded before what precedes it",
+}
 _KEEPS: frozenset[Feature] = frozenset(
     {"volume", "time", "origin", "spacing", "direction", "unit", "time-step"}
 )
@@ -59,7 +63,7 @@ class MghFormat:
     @property
     def can(self) -> Capabilities:
         """Reading only."""
-        return Capabilities(reads=True, writes=False, keeps=_KEEPS)
+        return Capabilities(reads=True, writes=False, keeps=_KEEPS, access=_ACCESS)
 
     def sniff(self, head: bytes) -> bool:
         """Whether a header of version 1 states a known type and sizes above 0."""

@@ -26,7 +26,7 @@ from spconvert.formats.plugin import (
 from spconvert.model.axes import axes_named
 from spconvert.model.finding import Finding, note, warning
 from spconvert.model.geometry import Geometry
-from spconvert.model.image import SpatialImage
+from spconvert.model.image import Access, SpatialImage
 
 if TYPE_CHECKING:
     from spconvert.pixels.headed import Headed
@@ -37,6 +37,10 @@ _WORDS = "10i6f3i3f2i"
 _TYPES = {0: "i1", 1: "i2", 2: "f4", 4: "c8", 6: "u2", 12: "f2"}
 _IMOD_AT, _IMOD_STAMP, _IMOD_SIGNED = 152, 1146047817, 1
 _SUFFIXES = (".mrc.gz", ".map.gz", ".mrcs", ".mrc", ".rec")
+_ACCESS: dict[Access, str] = {
+    "random": "uncompressed",
+    "sequential": "gzip: nothing can be decoded before what precedes it",
+}
 _KEEPS: frozenset[Feature] = frozenset({"volume", "origin", "spacing", "direction", "unit"})
 
 
@@ -56,7 +60,7 @@ class MrcFormat:
     @property
     def can(self) -> Capabilities:
         """Reading only."""
-        return Capabilities(reads=True, writes=False, keeps=_KEEPS)
+        return Capabilities(reads=True, writes=False, keeps=_KEEPS, access=_ACCESS)
 
     def sniff(self, head: bytes) -> bool:
         """Whether byte 208 begins "MAP"."""

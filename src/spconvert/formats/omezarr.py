@@ -21,7 +21,13 @@ from spconvert.formats.plugin import (
     WriteOptions,
 )
 from spconvert.model.image import SpatialImage
-from spconvert.omezarr.group import OpenedStore, image_paths, level_image, open_store
+from spconvert.omezarr.group import (
+    OpenedStore,
+    image_paths,
+    label_paths,
+    level_image,
+    open_store,
+)
 from spconvert.stores.location import Location, open_location
 
 _ROOT = "."
@@ -65,6 +71,7 @@ class OmeZarrFormat:
                     "extra",
                 }
             ),
+            access={"chunked": "every chunk is an object of its own, or a part of a shard"},
         )
 
     def sniff(self, head: bytes) -> bool:
@@ -94,7 +101,8 @@ class OmeZarrFormat:
         location = open_location(source.path, follow_symlinks=source.options.follow_symlinks)
         opened = open_store(location, _chosen(location, source.select))
         image = level_image(location, opened, source.level)
-        return Opened(image, opened.findings, _levels(opened))
+        labels = label_paths(location, opened.path)
+        return Opened(image, opened.findings, _levels(opened), labels=labels)
 
     def write(self, image: SpatialImage, target: Target, options: WriteOptions) -> Iterable[Path]:  # noqa: ARG002 (the protocol's)
         """Refused: a store with its levels is written by ``actions/convert``.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 from spconvert.model.finding import Finding, Report, ignore_finding
-from spconvert.model.image import SpatialImage
+from spconvert.model.image import Access, SpatialImage
 
 Feature = Literal[
     "volume",
@@ -21,6 +21,7 @@ Feature = Literal[
     "unit",
     "time-step",
     "levels",
+    "labels",
     "extra",
 ]
 """What a format can hold beside the voxels of a 2-D image."""
@@ -33,6 +34,9 @@ class Capabilities:
     reads: bool
     writes: bool
     keeps: frozenset[Feature]
+    access: Mapping[Access, str] = field(default_factory=dict)
+    """Every kind of access that its pixel sources have, with which files have it; for "whole" and
+    "sequential" also why. The table of formats in the reference is made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class Opened:
     """Empty for formats without resolution levels."""
     rescale: Rescale | None = None
     """What the file says of slope and intercept, whether or not it was applied."""
+    labels: tuple[str, ...] = ()
+    """Label images that belong to the image: what to give as ``Source.select`` to read one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,8 @@ def plugin_for_writing(path: Path, wanted: str | None = None) -> FormatPlugin:
         raise Unsupported(f"{path}: OME-Zarr is written as a folder, not as one file", hint=hint)
     plugin = _claimant(path)
     if plugin is None:
-        raise UnknownFormat(f"{path}: no format has this suffix", hint=_suffix_hint())
+        hint = f"for example {path.name or 'image'}.ome.zarr; spconvert formats lists the suffixes"
+        raise UnknownFormat(f"{path}: no format has this suffix", hint=hint)
     return plugin
 
 

@@ -105,6 +105,11 @@ def read_stack(plugin: FormatPlugin, source: Source) -> Opened:
         images.append(opened.image)
         findings.append(opened.findings)
     image, noticed = stack(images, [path.name for path in paths])
+    if source.options.spacing_assigned:
+        # The caller says what the files do not.
+        noticed = tuple(
+            replace(f, severity="note") if f.code == "z-spacing-unknown" else f for f in noticed
+        )
     return Opened(image, (*_merged(findings), *noticed))
 
 
@@ -170,7 +175,8 @@ def _flat(
     findings = [
         warning(
             "z-spacing-unknown",
-            f"nothing says how far the {len(images)} slices are apart: spacing 1 along z; "
+            f"nothing says how far the {len(images)} slices {names[0]} to {names[-1]} are apart: "
+            "spacing 1 along z; "
             "--spacing z=... assigns it",
         )
     ]
@@ -229,7 +235,8 @@ def numbering_findings(names: Sequence[str]) -> tuple[Finding, ...]:
         missing.extend(range(start + each, start + distance, each)[: _NAMED - len(missing)])
     listed = ", ".join(map(str, missing)) + (", ..." if count > len(missing) else "")
     text = f"{count} of {count + len(numbers)} slices are missing: number {listed}"
-    return (warning("slices-missing", f"{text}; the others follow each other without a gap"),)
+    text = f"{text}; the others, {names[0]} to {names[-1]}, follow each other without a gap"
+    return (warning("slices-missing", text),)
 
 
 def _merged(findings: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:

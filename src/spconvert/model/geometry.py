@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import copysign, hypot, isfinite
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,7 +47,8 @@ class Geometry:
     """Origin, spacing and direction of a 2-D or 3-D sampling grid, in x, y, z order.
 
     Raises ``ValueError`` if the sizes do not fit each other, a number is not finite, a spacing is
-    not positive, or the direction is singular or has a column that is not of unit length (1e-3).
+    not positive, the space is not known, or the direction is singular or has a column that is not
+    of unit length (1e-3).
     """
 
     origin: Vector
@@ -72,6 +73,8 @@ class Geometry:
             raise ValueError("origin, spacing and direction must be finite numbers")
         if min(self.spacing) <= 0:
             raise ValueError(f"spacing {self.spacing}: every member must be greater than 0")
+        if self.space not in get_args(Space):
+            raise ValueError(f"space {self.space!r}: 'LPS' or 'unknown' expected")
         self._check_direction()
 
     def _check_direction(self) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from spconvert.errors import FormatError, Unsupported
+from spconvert.errors import FormatError
 from spconvert.omezarr.fields import integers, items, members, place, shown, text, wrong
+from spconvert.stores.zarr_direct import DirectArray
 
 _V2_DTYPE_KINDS = "biufc"
 _V3_DTYPES = {
@@ -43,12 +44,14 @@ class ArrayInfo:
     zarr_format: int
     index_at_end: bool = True
     """Where a shard has its index."""
+    direct: DirectArray | None = None
+    """How to decode its chunks without zarr-python, where that is possible."""
 
 
 def decode_v2(document: Mapping[str, Any], path: str) -> ArrayInfo:
     """From a ``.zarray`` document.
 
-    Raises ``FormatError`` if it is malformed, ``Unsupported`` for values that are no numbers.
+    Raises ``FormatError`` if it is malformed, and for values that are no numbers.
     """
     name = f"{path}/.zarray"
     if document.get("zarr_format") != 2:
@@ -73,15 +76,15 @@ def decode_v2(document: Mapping[str, Any], path: str) -> ArrayInfo:
 def decode_v3(document: Mapping[str, Any], path: str) -> ArrayInfo:
     """From the ``zarr.json`` document of an array.
 
-    Raises ``FormatError`` if it is malformed, ``Unsupported`` for values that are no numbers or
-    a grid that is not regular.
+    Raises ``FormatError`` if it is malformed, and for values that are no numbers or a grid that is
+    not regular.
     """
     name = f"{path}/zarr.json"
     if document.get("zarr_format") != 3 or document.get("node_type") != "array":
         raise wrong(document.get("node_type"), "'array' of Zarr format 3", name, "node_type")
     grid = members(document.get("chunk_grid"), name, "chunk_grid")
     if grid.get("name") != "regular":
-        raise Unsupported(f"{name}: chunk grid {shown(grid.get('name'))}: 'regular' expected")
+        raise FormatError(f"{name}: chunk grid {shown(grid.get('name'))}: 'regular' expected")
     settings = members(grid.get("configuration"), name, "chunk_grid", "configuration")
     shape, outer = _extents(document.get("shape"), settings.get("chunk_shape"), name)
     codecs = [_v3_codec(c, name) for c in items(document.get("codecs"), name, "codecs")]
@@ -102,7 +105,7 @@ def decode_v3(document: Mapping[str, Any], path: str) -> ArrayInfo:
     labels = [_codec_label(codec, settings) for codec, settings in codecs if codec != "bytes"]
     dtype = document.get("data_type")
     if not isinstance(dtype, str) or dtype not in _V3_DTYPES:
-        raise Unsupported(f"{name}: values of type {shown(dtype)}: numbers expected")
+        raise FormatError(f"{name}: values of type {shown(dtype)}: numbers expected")
     info = ArrayInfo(
         path=path,
         shape=shape,
@@ -146,7 +149,7 @@ def _v2_dtype(value: object, name: str) -> np.dtype[Any]:
     except (TypeError, ValueError) as error:
         raise FormatError(f"{name}: type {shown(value)} is not known") from error
     if dtype is None or dtype.kind not in _V2_DTYPE_KINDS or dtype.itemsize > 16:
-        raise Unsupported(f"{name}: values of type {shown(value)}: numbers expected")
+        raise FormatError(f"{name}: values of type {shown(value)}: numbers expected")
     return dtype.newbyteorder("=")
 
 

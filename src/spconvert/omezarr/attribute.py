@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spconvert.errors import FormatError
+from spconvert.errors import FormatError, GeometryError
 from spconvert.model.axes import ChannelInfo
 from spconvert.model.finding import Finding, warning
 from spconvert.model.geometry import Geometry, Space
@@ -67,7 +67,7 @@ def decode_attribute(attributes: Mapping[str, Any]) -> tuple[Exact, tuple[Findin
         return Exact(), ()
     try:
         return _decode(members(attributes[KEY], KEY)), ()
-    except FormatError as error:
+    except (FormatError, GeometryError) as error:
         return Exact(), (warning("attribute-unreadable", f"not used: {error}", KEY),)
 
 

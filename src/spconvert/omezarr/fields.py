@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spconvert.errors import FormatError, Unsupported
+from spconvert.errors import FormatError, GeometryError, Unsupported
 
 MAX_DOCUMENT_BYTES = 64 << 20
 """No metadata document of a sane store is larger; a larger one is refused unread."""
@@ -66,7 +66,13 @@ def is_number(value: object) -> bool:
 
 
 def number(value: object, *where: str | int) -> float:
-    """``value`` if it is a finite number, as a float. Raises ``FormatError``."""
+    """``value`` if it is a finite number, as a float.
+
+    Raises ``GeometryError`` for NaN and infinity, which JSON has no words for but writers write;
+    ``FormatError`` for what is no number.
+    """
+    if isinstance(value, float) and not isfinite(value):
+        raise GeometryError(f"{place(where)} is {value}: a finite number expected")
     if not is_number(value):
         raise wrong(value, "a finite number", *where)
     assert isinstance(value, int | float)
@@ -74,7 +80,7 @@ def number(value: object, *where: str | int) -> float:
 
 
 def numbers(value: object, count: int, *where: str | int) -> tuple[float, ...]:
-    """``value`` if it is a list of ``count`` finite numbers. Raises ``FormatError``."""
+    """``value`` if it is a list of ``count`` finite numbers. Raises as ``number`` does."""
     values = items(value, *where)
     if len(values) != count:
         raise wrong(value, f"{count} numbers", *where)

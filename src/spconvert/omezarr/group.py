@@ -14,6 +14,7 @@ from spconvert.model.finding import Finding, note, warning
 from spconvert.model.image import SpatialImage
 from spconvert.model.region import Region
 from spconvert.omezarr.arrays import ArrayInfo, decode_v2, decode_v3
+from spconvert.omezarr.direct import direct_v2, direct_v3
 from spconvert.omezarr.fields import MAX_DOCUMENT_BYTES, dump, load, members, shown
 from spconvert.omezarr.multiscale import Decoded, Level, Version
 from spconvert.omezarr.source import ZarrSource
@@ -25,6 +26,7 @@ __all__ = [
     "OpenedStore",
     "ZarrSource",
     "image_paths",
+    "label_paths",
     "level_image",
     "open_store",
     "root_documents",
@@ -86,6 +88,17 @@ def image_paths(location: Location) -> tuple[tuple[str, str], ...]:
         if inner is not None and _is_image(inner[0]):
             found.append((child, _name(inner[0])))
     return tuple(found)
+
+
+def label_paths(location: Location, path: str = "") -> tuple[str, ...]:
+    """Paths of the label images of the image at ``path``: the groups below its "labels"."""
+    folder = _joined(path, "labels")
+    documents = ("zarr.json", ".zattrs")
+    return tuple(
+        f"{folder}/{name}"
+        for name in location.names(folder)
+        if any(location.read(f"{folder}/{name}/{key}", 0, 1) is not None for key in documents)
+    )
 
 
 def open_store(location: Location, path: str = "") -> OpenedStore:
@@ -192,9 +205,13 @@ def _array_info(location: Location, path: str, name: str) -> ArrayInfo | None:
     """The array called ``name`` in messages; ``None`` if there is none."""
     v3 = _document(location, _joined(path, "zarr.json"))
     if v3 is not None:
-        return decode_v3(v3, name)
+        info = decode_v3(v3, name)
+        return replace(info, direct=direct_v3(v3, info))
     v2 = _document(location, _joined(path, ".zarray"))
-    return None if v2 is None else decode_v2(v2, name)
+    if v2 is None:
+        return None
+    info = decode_v2(v2, name)
+    return replace(info, direct=direct_v2(v2, info))
 
 
 def _nifti(location: Location, path: str) -> tuple[bytes | None, list[Finding]]:

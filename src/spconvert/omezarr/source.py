@@ -1,4 +1,7 @@
-"""Pixels of one array of a store, through zarr-python, which is imported at the first read."""
+"""Pixels of one array of a store: common arrays by our own decoder, all others by zarr-python.
+
+zarr-python is imported when it is first needed. What our decoder does not expect, it reads too.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,11 @@ from spconvert.model.image import Access
 from spconvert.model.region import Region, Shape
 from spconvert.omezarr.arrays import ArrayInfo
 from spconvert.stores.blosc_frames import BloscCheck
+from spconvert.stores.bomb_check import CODECS, BombCheck
 from spconvert.stores.location import Location, open_array
+from spconvert.stores.zarr_direct import NotDirect, read_direct
+
+_SLACK_BYTES = 1 << 20
 
 _DAMAGE = (
     ValueError,
@@ -88,7 +95,7 @@ class ZarrSource:
         back = self.storage_order
         stored = Region(tuple(region.start[i] for i in back), tuple(region.stop[i] for i in back))
         try:
-            values = np.asarray(self._array()[stored.slices])
+            return self._values(stored).astype(self.dtype, copy=False).transpose(self.order)
         except MemoryError as error:
             raise LimitError(f"{self._name}: no memory for {stored.shape}") from error
         except _DAMAGE as error:
@@ -96,10 +103,19 @@ class ZarrSource:
             message = f"{self._name}: the chunks in {stored.start} to {stored.stop} cannot be read"
             hint = "a chunk is damaged, cut off, or its codec is not installed"
             raise FormatError(f"{message}: {reason}", hint=hint) from error
+
+    def _values(self, stored: Region) -> NDArray[Any]:
+        """The values of a region in stored order."""
+        if self.info.direct is not None:
+            try:
+                return read_direct(self.location, self.path, self.info.direct, stored)
+            except NotDirect:
+                pass  # zarr-python says what is wrong, or reads it after all
+        values = np.asarray(self._array()[stored.slices])
         if values.shape != stored.shape:
             message = f"{self._name}: {values.shape} values read, {stored.shape} expected"
             raise FormatError(message)
-        return values.astype(self.dtype, copy=False).transpose(self.order)
+        return values
 
     @property
     def _name(self) -> str:
@@ -115,13 +131,18 @@ class ZarrSource:
         return self._arrays[process]
 
 
-def _check_of(info: ArrayInfo) -> BloscCheck | None:
+def _check_of(info: ArrayInfo) -> BloscCheck | BombCheck | None:
     """A check of the bytes as they are stored, for codecs that do not make it themselves."""
     codecs = info.codecs.split("+")
-    if not codecs[-1].startswith("blosc"):
-        return None
     alone = prod(info.chunks) * info.dtype.itemsize if len(codecs) == 1 else None
-    if info.shards is None:
-        return BloscCheck(alone)
-    count = prod(s // c for s, c in zip(info.shards, info.chunks, strict=True))
-    return BloscCheck(alone, count, info.index_at_end)
+    count = None
+    if info.shards is not None:
+        count = prod(s // c for s, c in zip(info.shards, info.chunks, strict=True))
+    last = codecs[-1].partition(":")[0]
+    if last == "blosc":
+        return BloscCheck(alone, count, info.index_at_end)
+    if last in CODECS:
+        # Codecs before it may add to a chunk, but none of them doubles it.
+        most = 2 * prod(info.chunks) * info.dtype.itemsize + _SLACK_BYTES
+        return BombCheck(last, alone or most, count, info.index_at_end)
+    return None

@@ -69,7 +69,7 @@ def decode_systems(document: Mapping[str, Any], *where: str | int) -> dict[str, 
         )
         try:
             axes = decode_axes(written, *spot, "axes")
-        except FormatError:
+        except (FormatError, GeometryError):
             axes = None  # may be a system that this image does not need
         systems[name] = System(name, names, axes)
     return systems

@@ -15,7 +15,6 @@ from math import lcm, prod
 from typing import Literal
 
 from spconvert.errors import LimitError, UsageError
-from spconvert.model.geometry import Anchor
 from spconvert.model.image import SpatialImage
 from spconvert.model.region import Region, Shape, grid_shape
 from spconvert.pipeline.blocks import (
@@ -48,8 +47,6 @@ Shards = Literal["auto", "none"] | Shape
 class PyramidOptions:
     """What the user asks of a pyramid."""
 
-    anchor: Anchor = "center"
-    """Where the reducer's samples lie; see ``pixels.reduced.Reducer``."""
     chunks: Shape | None = None
     """Per array axis; ``None``: 1 for t and c, 64 per space axis (512 in 2-D)."""
     shards: Shards = "none"

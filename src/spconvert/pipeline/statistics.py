@@ -83,7 +83,9 @@ class RangeObserver:
         with self._lock:
             self._low[channel] = min(low, self._low.get(channel, low))
             self._high[channel] = max(high, self._high.get(channel, high))
-            self._samples.setdefault(channel, []).append(samples.copy())
+            kept = self._samples.setdefault(channel, [])
+            if samples.size:
+                kept.append(samples.copy())
 
     def ranges(self) -> tuple[ValueRange, ...]:
         """One range per channel, in order; (0, 1, 0, 1) for a channel without finite values."""
@@ -94,9 +96,9 @@ class RangeObserver:
         if channel not in self._low:
             return ValueRange(0.0, 1.0, 0.0, 1.0)
         low, high = self._low[channel], self._high[channel]
-        samples = np.concatenate(self._samples[channel])
         start, end = low, high
-        if samples.size:
+        if self._samples[channel]:
+            samples = np.concatenate(self._samples[channel])
             ends = np.percentile(samples.astype(np.float64), (0.1, 99.9), method="nearest")
             start, end = (float(v) for v in ends)
         return (

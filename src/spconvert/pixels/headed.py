@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +51,27 @@ def read_head(path: Path, count: int) -> Headed:
 def gunzipped_head(raw: bytes, count: int) -> bytes:
     """The first ``count`` decompressed bytes of ``raw``, the beginning of a gzip file.
 
-    Raises ``zlib.error`` for broken data; fewer bytes where ``raw`` is too short.
+    Fewer where ``raw`` is too short or broken: whoever reads the voxels tells which. Raises
+    ``zlib.error`` where nothing can be decompressed.
     """
-    return zlib.decompressobj(31).decompress(raw, count)
+    try:
+        return zlib.decompressobj(31).decompress(raw, count)
+    except zlib.error:
+        head = _before_the_fault(raw, count)
+        if not head:
+            raise
+        return head
+
+
+def _before_the_fault(raw: bytes, count: int) -> bytes:
+    """What comes out of broken gzip data fed byte by byte: a fault drops what comes with it."""
+    decoder, head = zlib.decompressobj(31), b""
+    with contextlib.suppress(zlib.error):
+        for at in range(len(raw)):
+            head += decoder.decompress(raw[at : at + 1], count - len(head))
+            if len(head) == count:
+                break
+    return head
 
 
 def sniffed_head(head: bytes, count: int) -> bytes:

@@ -10,12 +10,10 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-import numpy as np
-
 from spconvert.errors import FormatError
+from spconvert.stores.shard_index import inner_chunks
 
 _HEADER = struct.Struct("<4B3I")
-_ABSENT = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +41,9 @@ class BloscCheck:
 
     def _shard(self, name: str, data: bytes) -> None:
         assert self.chunks_per_shard is not None
-        size = 16 * self.chunks_per_shard
-        if len(data) < size + 4:
-            raise FormatError(f"{name} has {len(data)} bytes: an index alone has {size + 4}")
-        index = data[-(size + 4) : -4] if self.index_at_end else data[:size]
-        for offset, length in np.frombuffer(index, "<u8").reshape(-1, 2).tolist():
-            if offset == _ABSENT:
-                continue
-            if offset + length > len(data):
-                end = offset + length
-                raise FormatError(f"{name} has {len(data)} bytes: a chunk in it ends at {end}")
+        for offset, length in inner_chunks(
+            name, data, self.chunks_per_shard, at_end=self.index_at_end
+        ):
             self._frame(name, data[offset : offset + _HEADER.size], length)
 
     def _frame(self, name: str, head: bytes, length: int) -> None:

@@ -127,7 +127,7 @@ def _octets(array: NDArray[Any]) -> memoryview:
     return array.reshape(-1).view(np.uint8).data
 
 
-def decode(codec: Codec, data: bytes, nbytes: int) -> bytes:
+def decode(codec: Codec, data: bytes, nbytes: int) -> bytes | memoryview:
     """The ``nbytes`` bytes that a chunk was encoded from.
 
     Raises ``FormatError`` if the data are damaged or do not have that length.
@@ -154,18 +154,18 @@ def _decode_blosc(data: bytes, nbytes: int) -> bytes:
     return bytes(blosc.decompress(data))
 
 
-def _decode_zstd(data: bytes, nbytes: int) -> bytes:
+def _decode_zstd(data: bytes, nbytes: int) -> memoryview:
     from numcodecs import zstd
 
     # A frame that holds less would leave the rest of the target as it happens to be.
-    if _zstd_content_bytes(data) != nbytes:
+    if zstd_content_bytes(data) != nbytes:
         raise ValueError("its zstd frame states another length")
     target = np.empty(nbytes, np.uint8)
     zstd.decompress(data, target)
-    return target.tobytes()
+    return target.data
 
 
-def _zstd_content_bytes(data: bytes) -> int | None:
+def zstd_content_bytes(data: bytes) -> int | None:
     """Decoded length that a zstd frame states (RFC 8878, 3.1.1.1); ``None`` if it states none."""
     if len(data) < 5 or data[:4] != b"\x28\xb5\x2f\xfd":
         return None
@@ -180,20 +180,29 @@ def _zstd_content_bytes(data: bytes) -> int | None:
 
 
 def _decode_gzip(data: bytes, nbytes: int) -> bytes:
-    from zlib import decompressobj
-    from zlib import error as zlib_error
-
-    inflate = decompressobj(wbits=31)
+    library = _inflater()
+    inflate = library.decompressobj(wbits=31)
     try:
-        decoded = inflate.decompress(data, nbytes + 1)
-    except zlib_error as error:
+        decoded: bytes = inflate.decompress(data, nbytes + 1)
+    except library.error as error:
         raise ValueError(str(error)) from error
     if len(decoded) <= nbytes and not inflate.eof:
         raise ValueError("its gzip data are cut off")
     return decoded
 
 
-_DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
+def _inflater() -> Any:
+    """The fastest library with the interface of ``zlib``."""
+    try:
+        from isal import isal_zlib
+    except ImportError:  # no wheel for this machine: half as fast
+        import zlib
+
+        return zlib
+    return isal_zlib
+
+
+_DECODERS: dict[str, Callable[[bytes, int], bytes | memoryview]] = {
     "none": lambda data, _nbytes: data,
     "blosc": _decode_blosc,
     "zstd": _decode_zstd,

@@ -115,6 +115,8 @@ class LocalFolder:
         if self.follow_symlinks:
             return file_path
         try:
+            if not self._has_link(key):
+                return file_path
             root = os.path.realpath(self.path, strict=True)
             real = os.path.realpath(file_path, strict=True)
         except (FileNotFoundError, NotADirectoryError):
@@ -126,6 +128,15 @@ class LocalFolder:
             message = f"{file_path} is a symbolic link out of the store"
             raise SourceError(message, hint=hint)
         return Path(real)
+
+    def _has_link(self, key: str) -> bool:
+        """Whether a part of a key is a symbolic link. Raises ``FileNotFoundError`` for no file."""
+        place = str(self.path)
+        for part in key.split("/"):
+            place = os.path.join(place, part)  # noqa: PTH118 - a path object would be slower
+            if stat.S_ISLNK(os.lstat(place).st_mode):
+                return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spconvert.errors import TargetError
 from spconvert.model.region import Region, Shape, blocks_touching
 from spconvert.stores.codecs import encoder
+from spconvert.stores.lock import refused
 from spconvert.stores.zarr_array import ArraySpec
 
 _ABSENT = 2**64 - 1
@@ -93,7 +93,7 @@ class ArrayWriter:
             self._make_folder(path.parent)
             path.write_bytes(data)
         except OSError as error:
-            raise unwritable(path, error) from error
+            raise refused(path, error) from error
         with self._lock:
             self.stored_objects += 1
             self.stored_bytes += len(data)
@@ -139,7 +139,7 @@ class ArrayWriter:
             with path.open("ab") as file:
                 file.write(data)
         except OSError as error:
-            raise unwritable(path, error) from error
+            raise refused(path, error) from error
         self.stored_bytes += len(data)
 
 
@@ -149,12 +149,6 @@ def shard_index_bytes(index: NDArray[np.uint64]) -> bytes:
 
     table = index.astype("<u8").tobytes()
     return table + int(google_crc32c.value(table)).to_bytes(4, "little")
-
-
-def unwritable(path: Path, error: OSError) -> TargetError:
-    """The error for a refused write, with a hint for the usual causes."""
-    hint = "choose another folder with -o, or free some space"
-    return TargetError(f"cannot write {path}: {error.strerror or error}", hint=hint)
 
 
 def _all_zero(chunk: NDArray[Any]) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from spconvert.errors import Unsupported
 from spconvert.formats.plugin import (
     Capabilities,
+    Feature,
     FormatPlugin,
     ImageEntry,
     Opened,
@@ -18,9 +19,28 @@ from spconvert.formats.plugin import (
     Target,
     WriteOptions,
 )
-from spconvert.model.image import SpatialImage
+from spconvert.model.image import Access, SpatialImage
 
 _SUFFIXES = (".dicom", ".dcm", ".ima")
+_KEEPS: frozenset[Feature] = frozenset(
+    {
+        "volume",
+        "time",
+        "channels",
+        "origin",
+        "spacing",
+        "direction",
+        "shear",
+        "unit",
+        "time-step",
+        "levels",
+        "extra",
+    }
+)
+_ACCESS: dict[Access, str] = {
+    "random": "uncompressed frames; in a deflated or zipped file, what precedes them is inflated",
+    "chunked": "compressed frames",
+}
 
 
 class DicomFormat:
@@ -39,7 +59,7 @@ class DicomFormat:
     @property
     def can(self) -> Capabilities:
         """Reads; a DICOM object needs a patient and a study, which no image has."""
-        return Capabilities(reads=True, writes=False, keeps=frozenset())
+        return Capabilities(reads=True, writes=False, keeps=_KEEPS, access=_ACCESS)
 
     def sniff(self, head: bytes) -> bool:
         """Whether ``DICM`` follows the preamble, or a first element of DICOM comes at once."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spconvert.errors import FormatError, LimitError
 from spconvert.formats.dicom import tags
+from spconvert.formats.dicom.carrier import LARGEST_RATIO
 from spconvert.formats.dicom.instance import Instance
 
 _INTEGERS = {(8, 0): "u1", (8, 1): "i1", (16, 0): "u2", (16, 1): "i2", (32, 0): "u4", (32, 1): "i4"}
@@ -210,10 +211,21 @@ def coloured(values: NDArray[Any], form: PixelFormat, *, converted: bool) -> NDA
 
 
 def frame_count(instance: Instance) -> int:
-    """Number of frames. Raises ``FormatError`` for less than 1, ``LimitError`` for millions."""
+    """Number of frames.
+
+    Raises ``FormatError`` for less than 1 and for more than the file has bits for, ``LimitError``
+    for millions that it may hold.
+    """
     frames = instance.header.integer(tags.NUMBER_OF_FRAMES, 1)
     if frames < 1:
         raise FormatError(f"{instance.label}: {frames} frames: 1 or more expected")
+    there = instance.carrier.nbytes * LARGEST_RATIO ** len(instance.carrier.inflations)
+    if frames > 8 * there:
+        raise FormatError(
+            f"{instance.label} has {instance.carrier.nbytes} bytes, which cannot hold {frames} "
+            "frames",
+            hint="the file is cut off, or its header states a wrong number",
+        )
     if frames > _MOST_FRAMES:
         raise LimitError(f"{instance.label}: {frames} frames, at most {_MOST_FRAMES} are read")
     return frames

@@ -23,7 +23,7 @@ from spconvert.formats.plugin import (
 )
 
 if TYPE_CHECKING:
-    from spconvert.model.image import SpatialImage
+    from spconvert.model.image import Access, SpatialImage
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _BIORAD_MAGIC = b"\x39\x30"
@@ -32,6 +32,9 @@ _KEEPS: frozenset[Feature] = frozenset(
     {"volume", "time", "channels", "origin", "spacing", "direction", "time-step"}
 )
 _SUFFIXES = (".hdf5", ".h5", ".pic", ".spr")
+_ACCESS: dict[Access, str] = {
+    "sequential": "read by a child process with limits, and starting one costs more than a region",
+}
 
 
 class ItkFormat:
@@ -50,7 +53,7 @@ class ItkFormat:
     @property
     def can(self) -> Capabilities:
         """Reading only."""
-        return Capabilities(reads=True, writes=False, keeps=_KEEPS)
+        return Capabilities(reads=True, writes=False, keeps=_KEEPS, access=_ACCESS)
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file begins as HDF5 (but MINC's), BioRad or Stimulate."""

@@ -16,7 +16,7 @@ from spconvert.formats.plugin import (
     Target,
     WriteOptions,
 )
-from spconvert.model.image import SpatialImage
+from spconvert.model.image import Access, SpatialImage
 
 _KEEPS: frozenset[Feature] = frozenset(
     {
@@ -33,6 +33,10 @@ _KEEPS: frozenset[Feature] = frozenset(
     }
 )
 _SUFFIXES = (".mha", ".mhd")
+_ACCESS: dict[Access, str] = {
+    "random": "raw",
+    "sequential": "zlib: nothing can be decoded before what precedes it",
+}
 
 
 class MetaImageFormat:
@@ -51,7 +55,7 @@ class MetaImageFormat:
     @property
     def can(self) -> Capabilities:
         """Everything but resolution levels."""
-        return Capabilities(reads=True, writes=True, keeps=_KEEPS)
+        return Capabilities(reads=True, writes=True, keeps=_KEEPS, access=_ACCESS)
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file begins with a field of MetaIO that an image has."""

@@ -27,7 +27,7 @@ from spconvert.formats.plugin import (
 if TYPE_CHECKING:
     from spconvert.model.axes import Axis
     from spconvert.model.geometry import Geometry
-    from spconvert.model.image import SpatialImage
+    from spconvert.model.image import Access, SpatialImage
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _SPATIAL = ("xspace", "yspace", "zspace")
@@ -36,6 +36,9 @@ _KEEPS: frozenset[Feature] = frozenset(
     {"volume", "time", "channels", "origin", "spacing", "direction", "shear", "unit", "time-step"}
 )
 _SUFFIXES = (".mnc2", ".mnc")
+_ACCESS: dict[Access, str] = {
+    "sequential": "read by a child process with limits, and starting one costs more than a region",
+}
 
 
 class MincFormat:
@@ -54,7 +57,7 @@ class MincFormat:
     @property
     def can(self) -> Capabilities:
         """Reading only."""
-        return Capabilities(reads=True, writes=False, keeps=_KEEPS)
+        return Capabilities(reads=True, writes=False, keeps=_KEEPS, access=_ACCESS)
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file begins as HDF5, but for ITK's."""

@@ -16,7 +16,7 @@ from spconvert.formats.plugin import (
     Target,
     WriteOptions,
 )
-from spconvert.model.image import SpatialImage
+from spconvert.model.image import Access, SpatialImage
 
 _KEEPS: frozenset[Feature] = frozenset(
     {
@@ -33,6 +33,10 @@ _KEEPS: frozenset[Feature] = frozenset(
     }
 )
 _SUFFIXES = (".nii.gz", ".hdr.gz", ".img.gz", ".nii", ".hdr", ".img")
+_ACCESS: dict[Access, str] = {
+    "random": "uncompressed",
+    "sequential": "gzip: nothing can be decoded before what precedes it",
+}
 
 
 class NiftiFormat:
@@ -51,7 +55,7 @@ class NiftiFormat:
     @property
     def can(self) -> Capabilities:
         """Everything but resolution levels."""
-        return Capabilities(reads=True, writes=True, keeps=_KEEPS)
+        return Capabilities(reads=True, writes=True, keeps=_KEEPS, access=_ACCESS)
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file begins with a header, compressed or not.

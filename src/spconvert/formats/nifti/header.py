@@ -24,6 +24,7 @@ from spconvert.formats.nifti.fields import (
     UNREADABLE_DATATYPES,
     Version,
 )
+from spconvert.pixels.headed import gunzipped_head
 from spconvert.pixels.raw import open_input
 
 LONGEST_HEADER = 540
@@ -128,7 +129,7 @@ def has_magic(head: bytes) -> bool:
 def inflated_head(head: bytes, count: int) -> bytes:
     """Up to ``count`` decompressed bytes of the beginning of a gzip file; fewer if it is broken."""
     try:
-        return zlib.decompressobj(31).decompress(head, count)
+        return gunzipped_head(head, count)
     except zlib.error:
         return b""
 
@@ -151,7 +152,9 @@ def head_bytes(path: Path, count: int) -> tuple[bytes, bool]:
         except OSError as error:
             raise SourceError(f"{path}: {error.strerror}") from error
         except zlib.error as error:
-            raise FormatError(f"{path}: broken gzip data in the header ({error})") from error
+            head = head or inflated_head(piece, count)
+            if len(head) < STRUCTURES["nifti1"].itemsize:
+                raise FormatError(f"{path}: broken gzip data in the header ({error})") from error
     return head, True
 
 

@@ -17,7 +17,7 @@ from spconvert.formats.plugin import (
     Target,
     WriteOptions,
 )
-from spconvert.model.image import SpatialImage
+from spconvert.model.image import Access, SpatialImage
 
 _KEEPS: frozenset[Feature] = frozenset(
     {
@@ -34,6 +34,10 @@ _KEEPS: frozenset[Feature] = frozenset(
     }
 )
 _SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr")
+_ACCESS: dict[Access, str] = {
+    "random": "raw",
+    "sequential": "gzip, bzip2, ascii, hex: nothing can be decoded before what precedes it",
+}
 
 
 class NrrdFormat:
@@ -52,7 +56,7 @@ class NrrdFormat:
     @property
     def can(self) -> Capabilities:
         """Everything but resolution levels."""
-        return Capabilities(reads=True, writes=True, keeps=_KEEPS)
+        return Capabilities(reads=True, writes=True, keeps=_KEEPS, access=_ACCESS)
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file begins with one of the five magics."""

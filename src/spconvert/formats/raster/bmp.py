@@ -216,5 +216,14 @@ def _encode(one: Slice, _options: WriteOptions) -> None:
 
 
 PLUGIN: FormatPlugin = RasterFormat(
-    "bmp", (".bmp", ".dib"), is_bmp, look, write, frozenset({"channels", "volume"})
+    "bmp",
+    (".bmp", ".dib"),
+    is_bmp,
+    look,
+    write,
+    frozenset({"channels", "volume"}),
+    {
+        "random": "uncompressed rows",
+        "whole": "run lengths and unusual bit masks: the library returns the picture whole",
+    },
 )

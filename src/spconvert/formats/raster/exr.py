@@ -256,5 +256,14 @@ def write(image: SpatialImage, target: Target, options: WriteOptions) -> Iterabl
 
 
 PLUGIN: FormatPlugin = RasterFormat(
-    "exr", (".exr",), is_exr, look, write, frozenset({"channels", "volume"})
+    "exr",
+    (".exr",),
+    is_exr,
+    look,
+    write,
+    frozenset({"channels", "volume"}),
+    {
+        "chunked": "plain and deflated rows",
+        "whole": "tiles and other compressions: the library returns the picture whole",
+    },
 )

@@ -142,5 +142,10 @@ def decode(path: Path) -> NDArray[Any]:
 
 
 PLUGIN: FormatPlugin = RasterFormat(
-    "gif", (".gif",), is_gif, look, keeps=frozenset({"channels", "time", "time-step"})
+    "gif",
+    (".gif",),
+    is_gif,
+    look,
+    keeps=frozenset({"channels", "time", "time-step"}),
+    access={"whole": "every frame is drawn over those before it"},
 )

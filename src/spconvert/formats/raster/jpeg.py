@@ -176,4 +176,5 @@ PLUGIN: FormatPlugin = RasterFormat(
     look,
     write,
     frozenset({"channels", "volume"}),
+    {"whole": "one stream of codes of varying length: no row can be found without those before it"},
 )

@@ -202,4 +202,5 @@ PLUGIN: FormatPlugin = RasterFormat(
     look,
     write,
     frozenset({"channels", "volume"}),
+    {"whole": "wavelets span the picture, and the library returns it whole"},
 )

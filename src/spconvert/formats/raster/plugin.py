@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spconvert.errors import FormatError, UsageError
@@ -21,7 +21,7 @@ from spconvert.formats.raster.picture import Picture, channels_of
 from spconvert.formats.stack import is_stack, read_stack
 from spconvert.model.axes import Axis, axes_named
 from spconvert.model.geometry import Geometry, identity_matrix
-from spconvert.model.image import SpatialImage
+from spconvert.model.image import Access, SpatialImage
 
 Look = Callable[[Path, ReadOptions], Picture]
 """Parse and check the header of one file."""
@@ -40,11 +40,14 @@ class RasterFormat:
     look: Look
     writer: Write | None = None
     keeps: frozenset[Feature] = frozenset({"channels"})
+    access: Mapping[Access, str] = field(default_factory=dict)
 
     @property
     def can(self) -> Capabilities:
         """Pixels and colours always; the rest is up to the format."""
-        return Capabilities(reads=True, writes=self.writer is not None, keeps=self.keeps)
+        return Capabilities(
+            reads=True, writes=self.writer is not None, keeps=self.keeps, access=self.access
+        )
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file begins as this format does."""

@@ -117,4 +117,5 @@ PLUGIN: FormatPlugin = RasterFormat(
     look,
     write,
     frozenset({"channels", "volume", "spacing", "unit"}),
+    {"whole": "one compressed stream, each row a difference to the row before"},
 )

@@ -245,4 +245,9 @@ PLUGIN: FormatPlugin = RasterFormat(
     look,
     write,
     frozenset({"channels", "volume"}),
+    {
+        "random": "raw samples",
+        "sequential": "samples as text: no number can be found without those before it",
+        "whole": "bitmaps: bits are unpacked in one piece",
+    },
 )

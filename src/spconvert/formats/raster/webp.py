@@ -165,5 +165,11 @@ def write(image: SpatialImage, target: Target, options: WriteOptions) -> Iterabl
 
 
 PLUGIN: FormatPlugin = RasterFormat(
-    "webp", (".webp",), is_webp, look, write, frozenset({"channels", "volume"})
+    "webp",
+    (".webp",),
+    is_webp,
+    look,
+    write,
+    frozenset({"channels", "volume"}),
+    {"whole": "one compressed stream, each pixel predicted from those before it"},
 )

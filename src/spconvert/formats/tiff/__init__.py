@@ -16,7 +16,7 @@ from spconvert.formats.plugin import (
     Target,
     WriteOptions,
 )
-from spconvert.model.image import SpatialImage
+from spconvert.model.image import Access, SpatialImage
 
 _KEEPS: frozenset[Feature] = frozenset(
     {"volume", "time", "channels", "origin", "spacing", "unit", "time-step", "extra"}
@@ -35,6 +35,10 @@ _SUFFIXES = (
     ".lsm",
     ".scn",
 )
+_ACCESS: dict[Access, str] = {
+    "random": "uncompressed",
+    "chunked": "compressed tiles and strips",
+}
 _MAGICS = (b"II*\0", b"MM\0*", b"II+\0\x08\0\0\0", b"MM\0+\0\x08\0\0", b"EP*\0")
 
 
@@ -58,7 +62,7 @@ class TiffFormat:
         They are written as an annotation that only spconvert reads, so whoever opens the file
         elsewhere loses them.
         """
-        return Capabilities(reads=True, writes=True, keeps=_KEEPS)
+        return Capabilities(reads=True, writes=True, keeps=_KEEPS, access=_ACCESS)
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file begins as TIFF or BigTIFF, in either byte order."""

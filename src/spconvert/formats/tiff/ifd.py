@@ -48,6 +48,16 @@ _TYPES = {
 }
 """Field types of TIFF 6.0 and BigTIFF as NumPy types."""
 _SIZES = {code: np.dtype(name).itemsize for code, name in _TYPES.items()}
+_NAMES = ["u1", "S1", "V1", "u2", "u4", "u8", "i1", "i2", "i4", "i8"]
+_CHARS = dict(zip(_NAMES, "BBBHIQbhiq", strict=True))
+_LETTERS = {
+    code: "".join(_CHARS[part] for part in name.split(","))
+    for code, name in _TYPES.items()
+    if name not in ("f4", "f8")
+}
+"""The integers among them as ``struct`` knows them: for the few values of most tags it is faster
+than an array."""
+_LARGEST_OFFSET = 2**63 - 1
 
 _TEXTS = frozenset({270, 271, 305})
 _SEGMENTS = frozenset({273, 279, 324, 325})
@@ -143,7 +153,7 @@ class _Walk:
         self._file = file
         self._path = path
         self._nbytes = nbytes
-        self._window = (0, b"")
+        self._windows: list[tuple[int, bytes]] = []
         self._seen: set[int] = set()
         self._segments = 0
         self._order, self._big, self._first = self._header()
@@ -211,8 +221,7 @@ class _Walk:
     def _page(self, entries: dict[int, Entry], offset: int, number: int, depth: int) -> Ifd:
         values = {}
         for tag in _NUMBERS & entries.keys():
-            array = self._array(tag, entries[tag], number)
-            values[tag] = tuple(array.tolist())
+            values[tag] = self._integers(tag, entries[tag], number)
         for tag in _TEXTS & entries.keys():
             self._check_inside(tag, entries[tag], number)
         offsets = self._segment_table(entries, (324, 273, 513), number)
@@ -234,10 +243,24 @@ class _Walk:
         self._segments += entries[tag].length
         if self._segments > 2 * MAX_SEGMENTS:
             raise LimitError(f"{self._path} has more than {MAX_SEGMENTS} strips and tiles")
+        if entries[tag].length <= 16:
+            few = self._integers(tag, entries[tag], number)
+            if few and (max(few) > _LARGEST_OFFSET or min(few) < 0):
+                raise FormatError(f"{self._path}: page {number} has data at byte {max(few)}")
+            return np.array(few, np.int64)
         found = self._array(tag, entries[tag], number)
-        if found.size and (int(found.max()) > np.iinfo(np.int64).max or int(found.min()) < 0):
+        if found.size and (int(found.max()) > _LARGEST_OFFSET or int(found.min()) < 0):
             raise FormatError(f"{self._path}: page {number} has data at byte {int(found.max())}")
         return found.astype(np.int64)
+
+    def _integers(self, tag: int, entry: Entry, number: int) -> tuple[int, ...]:
+        """The numbers of a tag; rationals flattened."""
+        letters = _LETTERS.get(entry.type, "")
+        if entry.length > 16 or not letters:
+            return tuple(self._array(tag, entry, number).tolist())
+        self._check_inside(tag, entry, number)
+        data = self._at(entry.position, entry.length * _SIZES[entry.type])
+        return struct.unpack(self._order + letters * entry.length, data)
 
     def _array(self, tag: int, entry: Entry, number: int) -> NDArray[Any]:
         """The numbers of a tag; rationals flattened."""
@@ -271,13 +294,17 @@ class _Walk:
         return int(struct.unpack(self._order + form, self._at(position, size))[0])
 
     def _at(self, position: int, count: int) -> bytes:
-        """Bytes of the file, out of a window of 4 KiB: directories are small and lie together."""
-        start, held = self._window
-        if not start <= position <= position + count <= start + len(held):
-            start = position
-            held = _read(self._file, self._path, position, count, ahead=4096)
-            self._window = (start, held)
-        return held[position - start : position - start + count]
+        """Bytes of the file, out of the windows of 8 KiB that were used last.
+
+        Directories are small and lie together; values that all of them share lie elsewhere.
+        """
+        windows = self._windows
+        for start, held in windows:
+            if start <= position and position + count <= start + len(held):
+                return held[position - start : position - start + count]
+        held = _read(self._file, self._path, position, count, ahead=8192)
+        self._windows = [*windows[-3:], (position, held)]
+        return held[:count]
 
 
 def _read(file: FileIO, path: Path, position: int, count: int, ahead: int = 0) -> bytes:

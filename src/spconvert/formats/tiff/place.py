@@ -189,7 +189,7 @@ def level_infos(found: Found, base: SpatialImage) -> tuple[LevelInfo, ...]:
     """How each level is stored, and where it lies."""
     infos = []
     for i, level in enumerate(found.levels):
-        pixels = _with_names(level, base.axis_names).pixels()
+        pixels = _with_names(level, base.axis_names).pixels() if i else base.pixels
         geometry = _level_geometry(found, base, i)
         codec = level.pages[0].layout.compression if isinstance(level, Stack) else "none"
         infos.append(

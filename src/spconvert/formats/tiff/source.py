@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spconvert.formats.tiff.decode import decoder_of, read_at
+from spconvert.formats.tiff.decode import Decoder, decoder_of, read_at
 from spconvert.formats.tiff.pages import PageLayout
 from spconvert.model.image import Access
 from spconvert.model.region import Region, Shape
@@ -30,6 +30,8 @@ _MODEL = "tczyx"
 _PARALLEL_BYTES = 1 << 20
 """Below this much to decode, one thread is faster."""
 _THREADS = 4
+_BATCH_BYTES = 256 << 10
+"""Decoded in one go: handing over a strip of a few rows costs as much as decoding it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,17 +102,27 @@ class TiffSource:
         with ExitStack() as stack:
             files = {i: stack.enter_context(open_input(self.files[i])) for i in self._files(jobs)}
 
-            def run(job: _Job) -> None:
-                self._decode(job, files[job.file], out, full)
+            decoders: dict[tuple[int, int], Decoder] = {}
+            for page in {job.page for job in jobs}:
+                _, owner, offset = self.pages[page].tolist()
+                if (owner, offset) not in decoders:
+                    decoders[owner, offset] = decoder_of(self.files[owner], offset)
+
+            def run(some: list[_Job]) -> None:
+                for job in some:
+                    _, owner, offset = self.pages[job.page].tolist()
+                    self._decode(job, decoders[owner, offset], files[job.file], out, full)
 
             heavy = len(jobs) * self.layout.segment_bytes
             if self.layout.compression == "none" or len(jobs) < 4 or heavy < _PARALLEL_BYTES:
-                for job in jobs:
-                    run(job)
+                run(jobs)
             else:
                 workers = min(_THREADS, os.cpu_count() or 1)
+                step = max(1, min(_BATCH_BYTES // self.layout.segment_bytes, len(jobs) // workers))
                 with ThreadPoolExecutor(workers, "tiff-decode") as pool:
-                    list(pool.map(run, jobs))
+                    batches = (jobs[i : i + step] for i in range(0, len(jobs), step))
+                    for _ in pool.map(run, batches):
+                        pass
         return out.reshape(region.shape)
 
     def _of_model(self, full: Shape) -> Shape:
@@ -147,29 +159,31 @@ class TiffSource:
                 index = ((s * deep + d) * high + h) * wide + w
                 yield _Job(at, int(self.pages[at, 0]), index, (t, c * page.samples, z * page.depth))
 
-    def _decode(self, job: _Job, file: FileIO, out: NDArray[Any], full: Region) -> None:
+    def _decode(
+        self, job: _Job, decoder: Decoder, file: FileIO, out: NDArray[Any], full: Region
+    ) -> None:
         data = None
         count = int(self.counts[job.page, job.segment])
         if count:
             data = read_at(
                 file, self.files[job.file], int(self.offsets[job.page, job.segment]), count
             )
-        _, owner, offset = self.pages[job.page].tolist()
-        decoder = decoder_of(self.files[owner], offset)
         values, (s, d, y, x, _), extent = decoder(data, job.segment, self.files[job.file])
         t, c, z = job.corner
-        here = Region(
-            (t, c + s, z + d, y, x),
-            (t + 1, c + s + extent[3], z + d + extent[0], y + extent[1], x + extent[2]),
+        # In numbers, not as regions: there may be thousands of strips of a few rows.
+        corner = (c + s, z + d, y, x)
+        sizes = (extent[3], extent[0], extent[1], extent[2])
+        target: list[slice] = []
+        inside: list[slice] = []
+        for k, n, a, b in zip(corner, sizes, full.start[1:], full.stop[1:], strict=True):
+            first = max(k, a)
+            last = max(first, min(k + n, b))
+            target.append(slice(first - a, last - a))
+            inside.append(slice(first - k, last - k))
+        place = out[t - full.start[0]][tuple(target)]
+        place[...] = (
+            decoder.nodata if values is None else values.transpose(3, 0, 1, 2)[tuple(inside)]
         )
-        part = here.clipped(full)
-        target = out[part.relative_to(full).slices]
-        if values is None:
-            target[...] = decoder.nodata
-            return
-        inside = part.relative_to(here)
-        in_file = values.transpose(3, 0, 1, 2)[inside.slices[1:]]
-        target[0] = in_file
 
 
 class _Job(NamedTuple):

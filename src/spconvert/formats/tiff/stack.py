@@ -160,11 +160,13 @@ def _raw(stack: Stack, names: str) -> RawSource | None:
     order = _storage_names(stack)
     parts: list[tuple[Path, int, int]] = []
     for page in _in_order(stack, order):
-        for offset, nbytes in _strips(page):
-            if offset == 0:
-                return None
-            if parts and parts[-1][0] == page.path and sum(parts[-1][1:]) == offset:
-                parts[-1] = (page.path, parts[-1][1], parts[-1][2] + nbytes)
+        runs = _runs(page)
+        if runs is None:
+            return None
+        for offset, nbytes in runs:
+            before = parts[-1] if parts else (page.path, -1, 0)
+            if before[1] + before[2] == offset and before[0] == page.path:
+                parts[-1] = (page.path, before[1], before[2] + nbytes)
             else:
                 parts.append((page.path, offset, nbytes))
     extents = dict(zip(ORDER, stack.full_shape, strict=True))
@@ -203,22 +205,27 @@ def _in_order(stack: Stack, order: str) -> Iterator[Page]:
         yield stack.pages[index]
 
 
-def _strips(page: Page) -> Iterator[tuple[int, int]]:
-    """(offset, bytes) of each strip. Raises ``FormatError`` for one that is too short."""
+def _runs(page: Page) -> list[tuple[int, int]] | None:
+    """(offset, bytes) of each strip, those that follow each other as one.
+
+    ``None`` if the file leaves one out. Raises ``FormatError`` for one that is too short.
+    """
     layout = page.layout
     planes, deep, high, _ = layout.grid
     row = layout.width * (1 if layout.planar else layout.samples) * layout.dtype.itemsize
-    last = layout.height - layout.segment[1] * (high - 1)
-    for i, (offset, count) in enumerate(
-        zip(page.offsets.tolist(), page.counts.tolist(), strict=True)
-    ):
-        rows = last if i % high == high - 1 else layout.segment[1]
-        if count == 0:
-            yield 0, 0
-        elif count < rows * row:
-            raise FormatError(
-                f"{page.path}: page {page.number}, strip {i + 1} of {planes * deep * high} has "
-                f"{count} of {rows * row} bytes"
-            )
-        else:
-            yield offset, rows * row
+    wanted = np.full((planes * deep, high), layout.segment[1] * row, np.int64)
+    wanted[:, -1] = (layout.height - layout.segment[1] * (high - 1)) * row
+    needed = wanted.ravel()
+    short = (page.counts < needed) & (page.counts > 0)
+    if short.any():
+        i = int(short.argmax())
+        raise FormatError(
+            f"{page.path}: page {page.number}, strip {i + 1} of {planes * deep * high} has "
+            f"{page.counts[i]} of {needed[i]} bytes"
+        )
+    if not (page.counts.all() and page.offsets.all()):
+        return None
+    firsts = np.flatnonzero(page.offsets[1:] != page.offsets[:-1] + needed[:-1]) + 1
+    starts = np.concatenate(([0], firsts))
+    lengths = np.add.reduceat(needed, starts)
+    return list(zip(page.offsets[starts].tolist(), lengths.tolist(), strict=True))

@@ -144,7 +144,10 @@ def _page(tiff: Tiff, ifd: Ifd, known: Any) -> Page:
 
 
 def _aperio(tiff: Tiff, page: Ifd) -> dict[str, Quantity]:
-    """``MPP = 0.499`` in the description: micrometres per pixel."""
+    """``MPP = 0.499`` in the description: micrometres per pixel of the slide.
+
+    A thumbnail repeats the line of its slide, and says ``2220x2967 -> 574x768`` before it.
+    """
     text = tiff.text(page, 270).decode("latin-1")
     found = re.search(r"\bMPP\s*=\s*([0-9.]+(?:[eE][-+]?\d+)?)", text)
     try:
@@ -153,7 +156,14 @@ def _aperio(tiff: Tiff, page: Ifd) -> dict[str, Quantity]:
         value = 0.0
     if value <= 0:
         return {}
-    return {axis: Quantity(value, "micrometer") for axis in "xy"}
+    shrunk = re.search(r"\b(\d{1,9})x(\d{1,9}) -> (\d{1,9})x(\d{1,9})\b", text.partition(";")[0])
+    sizes = [int(n) for n in shrunk.groups()] if shrunk else [1, 1, 1, 1]
+    if min(sizes) < 1:
+        return {}
+    return {
+        axis: Quantity(value * whole / here, "micrometer")
+        for axis, whole, here in zip("xy", sizes[:2], sizes[2:], strict=True)
+    }
 
 
 def _facts(file: TiffFile, kind: str) -> Calibration:

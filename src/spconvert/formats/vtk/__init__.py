@@ -18,10 +18,14 @@ from spconvert.formats.plugin import (
 )
 
 if TYPE_CHECKING:
-    from spconvert.model.image import SpatialImage
+    from spconvert.model.image import Access, SpatialImage
 
 _KEEPS: frozenset[Feature] = frozenset({"volume", "channels", "origin", "spacing", "extra"})
 _SUFFIXES = (".vtk", ".vti")
+_ACCESS: dict[Access, str] = {
+    "random": "binary",
+    "sequential": "ascii: nothing can be decoded before what precedes it",
+}
 
 
 class VtkFormat:
@@ -40,7 +44,7 @@ class VtkFormat:
     @property
     def can(self) -> Capabilities:
         """No direction, no unit, no time."""
-        return Capabilities(reads=True, writes=True, keeps=_KEEPS)
+        return Capabilities(reads=True, writes=True, keeps=_KEEPS, access=_ACCESS)
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file begins as a legacy file, or as VTK's XML of an image."""

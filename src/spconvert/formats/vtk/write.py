@@ -39,15 +39,18 @@ def write_image(image: SpatialImage, target: Target, options: WriteOptions) -> I
     if options.codec not in (None, "raw", "none", "ascii"):
         raise UsageError(f"codec {options.codec!r} is not one of VTK legacy", hint="raw or ascii")
     code = f"{image.dtype.kind}{image.dtype.itemsize}"
-    if code not in _TYPE_NAMES or image.axis_names.startswith("t"):
+    if code not in _TYPE_NAMES:
         raise Unsupported(
-            f"VTK legacy cannot hold {image.dtype.name} with axes {image.axis_names}: "
-            f"(c)(z)yx of {', '.join(_TYPE_NAMES)} expected",
-            hint="--dtype float32 converts" if image.dtype.kind == "f" else "",
+            f"VTK legacy cannot hold {image.dtype.name}: {', '.join(_TYPE_NAMES)} expected",
+            hint="--dtype float32 converts",
         )
     names = image.axis_names
-    if "c" in names and image.channel_count == 1:
-        raise Unsupported(f"VTK legacy has no channel axis of length 1 (axes {names})")
+    if "t" in names or ("c" in names and image.channel_count == 1):
+        raise Unsupported(
+            f"VTK legacy cannot hold axes {names} of shape {image.shape}: (c)(z)yx expected, "
+            "c not of length 1",
+            hint="NRRD, NIfTI, MetaImage and OME-Zarr hold time and channels",
+        )
     order = tuple(names.index(name) for name in "zyxc" if name in names)
     check_order(image.pixels, order, "VTK file")
     text = options.codec == "ascii"

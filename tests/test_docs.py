@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from spconvert.actions.open import open_file
+from spconvert.errors import ChoiceNeeded, GeometryError
+from spconvert.formats.plugin import Source
 from spconvert.formats.registry import PLUGINS, all_plugins
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -81,6 +84,18 @@ def test_what_must_be_decoded_whole_or_in_order_says_why():
         if plugin.can.reads and plugin.name in PLUGINS:
             assert plugin.can.access, plugin.name
         assert all(plugin.can.access.values()), plugin.name
+
+
+def test_no_image_costs_more_to_read_than_the_table_says(testdata, manifest):
+    seen = set()
+    for entry in manifest:
+        try:
+            file = open_file(Source(testdata / entry["path"]))
+        except (ChoiceNeeded, GeometryError):
+            continue
+        assert file.image.pixels.access in file.plugin.can.access, entry["id"]
+        seen.add(file.plugin.name)
+    assert {"nifti", "tiff", "dicom", "png", "metaimage", "vtk"} <= seen
 
 
 def help_of(*command: str) -> str:

@@ -171,6 +171,25 @@ HEAD = (
 )
 
 
+CONVERSION_HEAD = (
+    "Converted to OME-Zarr with the defaults, whole processes:\n\n"
+    "| input | wall | CPU | peak |\n|---|---:|---:|---:|"
+)
+
+
+def conversion(case: Case, pairs: int) -> str:
+    """What converting an input costs, medians: CPU above wall says that both cores were busy."""
+    source, output = INPUTS / case.name, FOLDER / "output.ome.zarr"
+    named = source / "*.png" if case.name == "png" else source
+    words = [str(Path(sys.executable).parent / "spconvert"), "-i", str(named), "-o", str(output)]
+    costs = [run(words, output, FOLDER / "spconvert.log") for _ in range(pairs)]
+    failure = next((cost.failure for cost in costs if cost.failure), "")
+    if failure:
+        return f"| {case.title} | fails: {failure} |||"
+    wall, cpu, peak = (median(getattr(c, name) for c in costs) for name in ("wall", "cpu", "peak"))
+    return f"| {case.title} | {wall:.2f} | {cpu:.2f} | {peak / MIB:.0f} |"
+
+
 def make_inputs(cases: list[Case]) -> None:
     """Write what is missing, each in a process of its own: this one has to stay small."""
     INPUTS.mkdir(parents=True, exist_ok=True)
@@ -203,9 +222,10 @@ def main() -> None:
     options = parser.parse_args()
     cases = [case for case in CASES if options.only in case.name]
     make_inputs(cases)
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
     said = (
-        f"Python {platform.python_version()}, {os.cpu_count()} cores. 512 x 512 x 256 voxels of "
-        "16 bits (128 MiB); seconds and MiB, medians.\n"
+        f"{machine}, load {os.getloadavg()[0]:.1f} at the start. 512 x 512 x 256 voxels of 16 bits "
+        "(128 MiB); seconds and MiB, medians.\n"
     )
     print(f"{said}\n{HEAD}", flush=True)
     rows, kept = [], {}
@@ -216,8 +236,14 @@ def main() -> None:
             print(rows[-1], flush=True)
         kept[case.title] = {reader: asdict(held) for reader, held in figures.items()}
     (FOLDER / "reading.json").write_text(json.dumps(kept, indent=1))
+    print(f"\n{CONVERSION_HEAD}", flush=True)
+    converted = []
+    for case in cases:
+        converted.append(conversion(case, min(3, options.pairs)))
+        print(converted[-1], flush=True)
     if options.document:
-        put_into_document(f"{said}\n{HEAD}\n" + "\n".join(rows) + "\n")
+        tables = [said, HEAD, *rows, "", CONVERSION_HEAD, *converted, ""]
+        put_into_document("\n".join(tables))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from spconvert.formats.registry import PLUGINS, plugin_named
 PAGE = Path(__file__).parent / "reference" / "formats.md"
 BEGIN = "<!-- formats-table: written by docs/formats_table.py -->\n"
 END = "<!-- /formats-table -->\n"
-_FEW = 3
+_FEW = 4
 
 
 def table() -> str:

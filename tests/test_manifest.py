@@ -20,7 +20,10 @@ from truth import JUDGED, manifest_entries, truths
 
 ENTRIES = manifest_entries()
 IMAGES = [truth for entry in ENTRIES for truth in truths(entry)]
-PROCESSES = ("mr_head", "example4d_oblique", "imagej_t1_head_mm", "rgba_phys", "mha_4d", "ct_torchio")
+PROCESSES = (
+    *("mr_head", "example4d_oblique", "imagej_t1_head_mm"),
+    *("rgba_phys", "mha_4d", "ct_torchio"),
+)
 
 
 def by_id(*ids):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +15,20 @@ from typing import Protocol, Self
 ADDRESS_SPACE = 2 << 30
 SECONDS = 10.0
 SERVER = Path(__file__).with_name("server.py")
+_LAUNCH = """
+import os, resource, sys
+answer, limit, *command = sys.argv[1:]
+child = os.fork()
+if child == 0:
+    os.close(int(answer))
+    resource.setrlimit(resource.RLIMIT_AS, (int(limit),) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.execv(command[0], command)
+_, status, usage = os.wait4(child, 0)
+os.write(int(answer), b"%d %d" % (os.waitstatus_to_exitcode(status), usage.ru_maxrss << 10))
+"""
+"""A small process between the tests and the command: the peak that the system reports for a child
+is at least that of the process that started it."""
 _QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
 
@@ -105,21 +118,20 @@ class Installed:
     def run(self, argv: list[str], folder: Path) -> Run:
         """See ``Runner``."""
 
-        def limit() -> None:
-            resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE,) * 2)
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
+        read_end, write_end = os.pipe()
+        limits = [str(write_end), str(ADDRESS_SPACE)]
         with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
             child = subprocess.Popen(
-                [str(self.command), *argv],
+                [sys.executable, "-I", "-S", "-c", _LAUNCH, *limits, str(self.command), *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 cwd=folder,
                 env=_environment(),
-                preexec_fn=limit,  # noqa: PLW1509 - a limit of the child is set nowhere else
+                pass_fds=(write_end,),
                 start_new_session=True,
             )
+            os.close(write_end)
             late: list[bool] = []
 
             def kill() -> None:
@@ -128,8 +140,10 @@ class Installed:
 
             timer = threading.Timer(SECONDS, kill)
             timer.start()
-            _, status, usage = os.wait4(child.pid, 0)
+            with os.fdopen(read_end) as answer:
+                words = answer.read().split()
+            child.wait()
             timer.cancel()
-            child.returncode = os.waitstatus_to_exitcode(status)
-        code = None if late else child.returncode
-        return _ended(code, folder, (usage.ru_maxrss << 10) - self.base)
+        code = None if late or not words else int(words[0])
+        grown = int(words[1]) - self.base if words else 0
+        return _ended(code, folder, grown)

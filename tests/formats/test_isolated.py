@@ -62,8 +62,18 @@ class TestItk(PixelSourceContract):
         return PLUGIN.read(Source(biorad)).image.pixels
 
 
+BEFORE: set[int] = set()
+"""Processes that other tests of the same worker keep alive."""
+
+
+@pytest.fixture(autouse=True)
+def others():
+    BEFORE.clear()
+    BEFORE.update(child.pid for child in psutil.Process().children())
+
+
 def children():
-    return psutil.Process().children()
+    return [child for child in psutil.Process().children() if child.pid not in BEFORE]
 
 
 def test_crash_is_one_error_and_leaves_no_process(hdf5):

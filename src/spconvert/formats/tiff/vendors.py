@@ -52,6 +52,8 @@ def vendor_images(tiff: Tiff, dims: str | None) -> tuple[Found, ...]:
 
     Raises ``FormatError`` if the series cannot be made of the pages.
     """
+    if not _may_be_one(tiff):
+        return ()
     with _guarded(tiff), opened(tiff.path) as file:
         kind = next((k for k in KINDS if getattr(file, f"is_{k}", False)), None)
         if kind is None:
@@ -60,6 +62,17 @@ def vendor_images(tiff: Tiff, dims: str | None) -> tuple[Found, ...]:
         facts = _facts(file, kind)
         images = tuple(_image(tiff, one, kind, facts, dims) for one in series)
     return tuple(image for image in images if image is not None)
+
+
+def _may_be_one(tiff: Tiff) -> bool:
+    """Whether it is worth asking tifffile, whose import takes longer than reading a plain file.
+
+    Every dialect is known by a description, XMP, a private tag or the name of its program.
+    """
+    first = tiff.pages[0]
+    tags = first.entries.keys()
+    described = 270 in tags or 700 in tags or any(tag >= 32768 for tag in tags)
+    return described or tiff.text(first, 305) not in (b"", b"tifffile.py")
 
 
 @contextmanager

@@ -91,5 +91,5 @@ validators: .venv-validators/ready
 
 build/bench/ngff-zarr/ready:
 	$(PYTHON) -m venv --clear build/bench/ngff-zarr
-	build/bench/ngff-zarr/bin/python $(PIP) 'ngff-zarr[cli]>=0.50'
+	build/bench/ngff-zarr/bin/python $(PIP) 'ngff-zarr[cli]>=0.50' itk-io itk-filtering
 	@touch $@

@@ -42,12 +42,14 @@ BLOSC = (
     (*SAME, "--codec", "blosc:zstd:1:shuffle"),
     (*BIN_SHRINK, "--codec", "blosc:zstd", "--compression-level", "1"),
 )
+# Its default reader for NRRD, compiled to WebAssembly, traps on inputs of this size.
+ITK = ("--input-backend", "itk")
 CASES = (
     Case("MR-head, each with its defaults", SMALL, (), (), 5, same_levels=False),
     Case("MR-head, mean, zstd level 3, chunks 128", SMALL, *ZSTD, 5),
-    Case("256 MiB, each with its defaults", LARGE, (), (), 3, same_levels=False),
-    Case("256 MiB, mean, zstd level 3, chunks 128", LARGE, *ZSTD, 3),
-    Case("256 MiB, mean, blosc-zstd level 1, chunks 128", LARGE, *BLOSC, 3),
+    Case("256 MiB, each with its defaults", LARGE, (), ITK, 3, same_levels=False),
+    Case("256 MiB, mean, zstd level 3, chunks 128", LARGE, ZSTD[0], (*ZSTD[1], *ITK), 3),
+    Case("256 MiB, mean, blosc-zstd level 1, chunks 128", LARGE, BLOSC[0], (*BLOSC[1], *ITK), 3),
 )
 
 

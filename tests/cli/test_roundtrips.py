@@ -226,6 +226,20 @@ def test_every_direction_survives_every_version(version, part, converted, tmp_pa
         assert_ulp(stored["direction"], direction, 8)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_validators_accept_every_direction_and_every_real_nrrd(
+    version, testdata, converted, tmp_path, out
+):
+    flags = ("--overwrite", "-q", "--ome-zarr-version", version)
+    place = [0.5, 0.75, 2.0], [-90.5, 12.25, 300.0]
+    sources = [
+        write_nrrd(tmp_path / f"{n}.nrrd", small_volume(), Place(*place, direction))
+        for n, (_, direction) in enumerate(directions())
+    ]
+    for source in [*sources, *nrrds(testdata)]:
+        validators_accept(converted(source, out / "a.ome.zarr", *flags), version)
+
+
 # -- how it is stored ------------------------------------------------------------------------
 
 
